@@ -1,0 +1,298 @@
+//! Owns [`Context`]: what a handler may know of the call it serves, and how calls that it makes inherit from it.
+//! Does not read a clock: whoever makes a context brings one.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::call::{Deadline, Metadata, MetadataError, Peer, Value};
+
+/// The call that is being served.
+///
+/// It is ambient: [`Context::current`] finds it anywhere in a handler, and a client called there inherits its
+/// deadline, its trace and its propagating metadata. It does not follow into a spawned task by itself:
+/// [`scope`](Self::scope) carries it there, and [`detached`](Self::detached) leaves it behind.
+///
+/// ```
+/// use traitwire::Context;
+/// async fn handler() -> u64 {
+///     let context = Context::current();
+///     if let Some(left) = context.remaining() {
+///         println!("{left:?} left");
+///     }
+///     let task = context.scope(async { /* calls made here inherit too */ });
+///     task.await;
+///     0
+/// }
+/// ```
+#[derive(Clone, Default)]
+pub struct Context {
+    // None outside of any call: nothing to allocate, nothing to inherit.
+    inner: Option<Arc<Inner>>,
+}
+
+struct Inner {
+    method: Arc<str>,
+    deadline: Option<Deadline>,
+    metadata: Metadata,
+    reply_metadata: Mutex<Metadata>,
+    peer: Peer,
+    attempt: u32,
+    cancelled: AtomicBool,
+    clock: fn() -> Instant,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Context> = const { RefCell::new(Context { inner: None }) };
+}
+
+impl Context {
+    /// The context of a call; `clock` tells the time that its deadline is measured by.
+    pub(crate) fn new(
+        method: Arc<str>,
+        deadline: Option<Deadline>,
+        metadata: Metadata,
+        peer: Peer,
+        clock: fn() -> Instant,
+    ) -> Self {
+        let attempt = metadata.text(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
+        let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
+        let inner = Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock };
+        Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// The call that is being served here, or an empty context outside of any.
+    pub fn current() -> Self {
+        CURRENT.with(|current| current.borrow().clone())
+    }
+
+    /// Whether this is the context of a call.
+    pub const fn is_call(&self) -> bool {
+        self.inner.is_some()
+    }
+
+    /// The method that is being served: `"Service.method"`; empty outside of a call.
+    pub fn method(&self) -> &str {
+        self.inner.as_ref().map_or("", |inner| &inner.method)
+    }
+
+    /// When nobody wants the answer any more.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.inner.as_ref()?.deadline
+    }
+
+    /// The time left until the deadline; `None` for a call without one.
+    pub fn remaining(&self) -> Option<Duration> {
+        let inner = self.inner.as_ref()?;
+        Some(inner.deadline?.remaining((inner.clock)()))
+    }
+
+    /// What the caller sent beside the arguments.
+    pub fn metadata(&self) -> &Metadata {
+        static NONE: Metadata = Metadata::new();
+        self.inner.as_ref().map_or(&NONE, |inner| &inner.metadata)
+    }
+
+    /// Sends a value beside the reply. Outside of a call it goes nowhere.
+    ///
+    /// # Errors
+    ///
+    /// When the key is not well formed or is reserved for the protocol.
+    pub fn set_reply_metadata(
+        &self,
+        key: impl Into<std::borrow::Cow<'static, str>>,
+        value: impl Into<Value>,
+    ) -> Result<(), MetadataError> {
+        let mut unheard = Metadata::new();
+        match &self.inner {
+            Some(inner) => inner.reply_metadata.lock().set(key, value).map(drop),
+            None => unheard.set(key, value).map(drop),
+        }
+    }
+
+    /// Who made the call; `None` outside of one.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.inner.as_ref().map(|inner| &inner.peer)
+    }
+
+    /// Which attempt of the call this is, counted from 1, as its caller says.
+    pub fn attempt(&self) -> u32 {
+        self.inner.as_ref().map_or(1, |inner| inner.attempt)
+    }
+
+    /// Whether nobody waits for the answer any more: the caller gave up, or the time is over. A handler is dropped
+    /// at its next `await` then; this is for those that compute for long, and for tasks that they have spawned.
+    pub fn is_cancelled(&self) -> bool {
+        let Some(inner) = &self.inner else { return false };
+        inner.cancelled.load(Ordering::Relaxed)
+            || inner.deadline.is_some_and(|deadline| deadline.has_passed((inner.clock)()))
+    }
+
+    /// Runs a future within this context, for a task that works for this call.
+    pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
+        Scope { context: self.clone(), future }
+    }
+
+    /// Runs a future outside of any context, for work that goes on beyond the call: filling a cache that others
+    /// share, say. Calls made there inherit nothing.
+    pub fn detached<F: Future>(future: F) -> Scope<F> {
+        Scope { context: Self::default(), future }
+    }
+
+    /// Runs `work` within this context.
+    pub(crate) fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _left = Entered { outer: CURRENT.with(|current| current.replace(self.clone())) };
+        work()
+    }
+
+    pub(crate) fn cancel(&self) {
+        if let Some(inner) = &self.inner {
+            inner.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What the handler wants sent beside its reply.
+    pub(crate) fn take_reply_metadata(&self) -> Metadata {
+        self.inner
+            .as_ref()
+            .map_or_else(Metadata::new, |inner| std::mem::take(&mut *inner.reply_metadata.lock()))
+    }
+}
+
+/// How the number of an attempt travels.
+pub(crate) const ATTEMPT: &str = "rpc-attempt";
+
+/// Puts the outer context back, also when what runs inside panics.
+struct Entered {
+    outer: Context,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let outer = std::mem::take(&mut self.outer);
+        // Taken out before it is dropped: dropping the last handle of a context must not meet the borrow.
+        let _inner = CURRENT.with(|current| current.replace(outer));
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(inner) = &self.inner else { return f.write_str("Context(none)") };
+        f.debug_struct("Context")
+            .field("method", &inner.method)
+            .field("deadline", &inner.deadline)
+            .field("metadata", &inner.metadata)
+            .field("peer", &inner.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+// ===== impl Scope =====
+
+/// A future that runs within a context: see [`Context::scope`] and [`Context::detached`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Scope<F> {
+    context: Context,
+    future: F,
+}
+
+impl<F: Future> IntoFuture for Scope<F> {
+    type Output = F::Output;
+    type IntoFuture = Scoped<F>;
+
+    fn into_future(self) -> Scoped<F> {
+        Scoped { context: self.context, future: Some(Box::pin(self.future)) }
+    }
+}
+
+/// The future of a [`Scope`].
+#[derive(Debug)]
+pub struct Scoped<F> {
+    context: Context,
+    // Taken on drop, so that it is dropped within the context. Boxed because a projection of a pinned field
+    // would need `unsafe`; a scope stands at the root of a task, where one more box does not count.
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        match &mut this.future {
+            Some(future) => this.context.enter(|| future.as_mut().poll(cx)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> Drop for Scoped<F> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        self.context.enter(|| drop(future));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may ask for any instant to start from")]
+mod tests {
+    use super::*;
+
+    fn context(deadline: Option<Deadline>) -> Context {
+        Context::new("S.m".into(), deadline, Metadata::new(), Peer::default(), Instant::now)
+    }
+
+    #[test]
+    fn it_is_ambient_while_entered_and_the_outer_one_comes_back() {
+        assert!(!Context::current().is_call());
+        context(None).enter(|| {
+            assert_eq!(Context::current().method(), "S.m");
+            Context::default().enter(|| assert!(!Context::current().is_call()));
+            assert!(Context::current().is_call());
+        });
+        assert!(!Context::current().is_call());
+    }
+
+    #[test]
+    fn a_panic_inside_leaves_the_outer_one() {
+        let context = context(None);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| context.enter(|| panic!("x"))));
+        assert!(caught.is_err() && !Context::current().is_call());
+    }
+
+    #[test]
+    fn a_scope_is_entered_for_each_poll_and_for_the_drop() {
+        struct OnDrop;
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                assert!(Context::current().is_call());
+            }
+        }
+        let scope = context(None).scope(async {
+            let _guard = OnDrop;
+            assert!(Context::current().is_call());
+            std::future::pending::<()>().await;
+        });
+        let mut future = Box::pin(scope.into_future());
+        let mut cx = task::Context::from_waker(task::Waker::noop());
+        assert!(future.as_mut().poll(&mut cx).is_pending());
+        assert!(!Context::current().is_call());
+        drop(future);
+    }
+
+    #[test]
+    fn it_is_cancelled_by_its_caller_and_by_time() {
+        let called_off = context(None);
+        assert!(!called_off.is_cancelled());
+        called_off.cancel();
+        assert!(called_off.is_cancelled());
+        assert!(context(Some(Deadline::at(Instant::now()))).is_cancelled());
+    }
+}

@@ -1,0 +1,153 @@
+//! Owns [`ServiceDescriptor`] and [`MethodDescriptor`]: what is known of a trait without calling it. The attribute
+//! writes them; policies, reflection and tools read them.
+
+use std::time::Duration;
+
+/// A service: the trait's name, its documentation and its methods.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ServiceDescriptor {
+    /// The service's name on the wire: the trait's, unless `name = "…"` says otherwise.
+    pub name: &'static str,
+    /// The trait's doc comment.
+    pub docs: &'static str,
+    /// Its methods, in the order of the trait.
+    pub methods: &'static [MethodDescriptor],
+}
+
+impl ServiceDescriptor {
+    /// A service with these methods.
+    pub const fn new(name: &'static str, docs: &'static str, methods: &'static [MethodDescriptor]) -> Self {
+        Self { name, docs, methods }
+    }
+}
+
+/// A method: its names, arguments and what its attributes promise.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct MethodDescriptor {
+    /// The method's name on the wire.
+    pub name: &'static str,
+    /// Its identity: `"Service.method"`.
+    pub full_name: &'static str,
+    /// Its place in the trait as written, counted from 0; a method that `cfg` took out leaves its number unused.
+    pub index: u32,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// Its arguments, without `self`.
+    pub arguments: &'static [ArgumentDescriptor],
+    /// The type that it returns, as written.
+    pub returns: &'static str,
+    /// Calling it twice does no more than calling it once: it may be retried and hedged.
+    pub idempotent: bool,
+    /// The caller does not wait for it to run.
+    pub oneway: bool,
+    /// It may block its thread, and runs on a pool of its own.
+    pub blocking: bool,
+    /// The trait marks it as deprecated.
+    pub deprecated: bool,
+    /// How long a call may take unless the caller says otherwise.
+    pub timeout: Option<Duration>,
+    /// How many elements its arguments and its reply may have, if more than the default.
+    pub elements: Option<u32>,
+}
+
+impl MethodDescriptor {
+    /// A method without arguments that promises nothing.
+    pub const fn new(name: &'static str, full_name: &'static str, index: u32) -> Self {
+        Self {
+            name,
+            full_name,
+            index,
+            docs: "",
+            arguments: &[],
+            returns: "()",
+            idempotent: false,
+            oneway: false,
+            blocking: false,
+            deprecated: false,
+            timeout: None,
+            elements: None,
+        }
+    }
+
+    /// Sets the doc comment.
+    #[must_use]
+    pub const fn with_docs(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
+    }
+
+    /// Sets the arguments and the returned type.
+    #[must_use]
+    pub const fn with_signature(
+        mut self,
+        arguments: &'static [ArgumentDescriptor],
+        returns: &'static str,
+    ) -> Self {
+        self.arguments = arguments;
+        self.returns = returns;
+        self
+    }
+
+    /// Marks it as idempotent.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Marks it as oneway.
+    #[must_use]
+    pub const fn oneway(mut self) -> Self {
+        self.oneway = true;
+        self
+    }
+
+    /// Marks it as blocking.
+    #[must_use]
+    pub const fn blocking(mut self) -> Self {
+        self.blocking = true;
+        self
+    }
+
+    /// Marks it as deprecated.
+    #[must_use]
+    pub const fn deprecated(mut self) -> Self {
+        self.deprecated = true;
+        self
+    }
+
+    /// Sets the timeout, in microseconds.
+    #[must_use]
+    pub const fn with_timeout_micros(mut self, micros: u64) -> Self {
+        self.timeout = Some(Duration::from_micros(micros));
+        self
+    }
+
+    /// Sets how many elements its messages may have.
+    #[must_use]
+    pub const fn with_elements(mut self, elements: u32) -> Self {
+        self.elements = Some(elements);
+        self
+    }
+}
+
+/// An argument of a method.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ArgumentDescriptor {
+    /// Its name in the trait.
+    pub name: &'static str,
+    /// Its type, as written.
+    pub ty: &'static str,
+    /// Whether `#[rpc(default)]` lets it be absent. An `Option` may be absent as well.
+    pub default: bool,
+}
+
+impl ArgumentDescriptor {
+    /// An argument.
+    pub const fn new(name: &'static str, ty: &'static str, default: bool) -> Self {
+        Self { name, ty, default }
+    }
+}

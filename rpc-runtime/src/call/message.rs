@@ -1,0 +1,214 @@
+//! Owns [`Request`] and [`Response`]: a call and its answer as they pass through callers, handlers and layers,
+//! encoded and opaque. Does not encode or decode: that is generated code's work, with `codec`.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::call::{CallOptions, Context, Deadline, Metadata, MethodDescriptor, Payload, Peer, RpcError};
+
+/// A call on its way: from the client through its layers to a connection, and on the other side from the
+/// connection through the server's layers to the service.
+#[derive(Debug)]
+pub struct Request {
+    method: Cow<'static, str>,
+    descriptor: Option<&'static MethodDescriptor>,
+    arguments: Payload,
+    metadata: Metadata,
+    timeout: Option<Duration>,
+    deadline: Option<Deadline>,
+    wait_for_ready: bool,
+    peer: Option<Peer>,
+}
+
+impl Request {
+    /// A request for a method that is known. It inherits from the [current context](Context::current): the
+    /// deadline, which is absolute, and the propagating metadata.
+    pub fn new(method: &'static MethodDescriptor, arguments: Payload) -> Self {
+        Self {
+            descriptor: Some(method),
+            timeout: method.timeout,
+            ..Self::by_name(method.full_name, arguments)
+        }
+    }
+
+    /// A request for a method known by its name alone, `"Service.method"`.
+    pub fn by_name(method: impl Into<Cow<'static, str>>, arguments: Payload) -> Self {
+        let context = Context::current();
+        let mut metadata = Metadata::new();
+        metadata.inherit(context.metadata());
+        Self {
+            method: method.into(),
+            descriptor: None,
+            arguments,
+            metadata,
+            timeout: None,
+            deadline: context.deadline(),
+            wait_for_ready: false,
+            peer: None,
+        }
+    }
+
+    /// A request that a connection has received.
+    pub(crate) fn received(
+        method: Cow<'static, str>,
+        arguments: Payload,
+        metadata: Metadata,
+        deadline: Option<Deadline>,
+        peer: Peer,
+    ) -> Self {
+        let (descriptor, timeout, wait_for_ready) = (None, None, false);
+        Self { method, descriptor, arguments, metadata, timeout, deadline, wait_for_ready, peer: Some(peer) }
+    }
+
+    /// Applies what the caller said.
+    pub(crate) fn apply(&mut self, options: &CallOptions) {
+        self.timeout = options.timeout.or(self.timeout);
+        self.wait_for_ready |= options.wait_for_ready;
+        for entry in options.metadata.iter() {
+            self.metadata.put(entry.clone());
+        }
+    }
+
+    /// The same call once more: the same bytes, the same options.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            descriptor: self.descriptor,
+            arguments: self.arguments.clone(),
+            metadata: self.metadata.clone(),
+            timeout: self.timeout,
+            deadline: self.deadline,
+            wait_for_ready: self.wait_for_ready,
+            peer: self.peer.clone(),
+        }
+    }
+
+    /// The method: `"Service.method"`.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// What is known of the method. On a server it is known once the call has been routed, so the outermost layers
+    /// see `None` for methods that the server does not have.
+    pub const fn descriptor(&self) -> Option<&'static MethodDescriptor> {
+        self.descriptor
+    }
+
+    pub(crate) fn set_descriptor(&mut self, descriptor: &'static MethodDescriptor) {
+        self.descriptor = Some(descriptor);
+    }
+
+    /// The encoded arguments.
+    pub const fn arguments(&self) -> &Payload {
+        &self.arguments
+    }
+
+    /// What goes beside the arguments.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// What goes beside the arguments, to be changed by a layer.
+    pub const fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
+    /// How long the call may take, counted from when it is sent on; `None` for the channel's default.
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Sets how long the call may take.
+    pub const fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = Some(timeout);
+    }
+
+    /// The instant after which nobody wants the answer: inherited on a client, the caller's on a server.
+    pub const fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    /// Makes the deadline this one, if it is earlier.
+    pub fn limit_deadline(&mut self, deadline: Deadline) {
+        self.deadline = Deadline::earlier(self.deadline, Some(deadline));
+    }
+
+    /// Whether the call waits for a connection while there is none.
+    pub const fn waits_for_ready(&self) -> bool {
+        self.wait_for_ready
+    }
+
+    /// Who makes the call; `None` on the side that makes it.
+    pub const fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
+    /// The encoded arguments, taken out.
+    pub fn into_arguments(self) -> Payload {
+        self.arguments
+    }
+
+    pub(crate) fn into_parts(self) -> (Cow<'static, str>, Payload, Metadata) {
+        (self.method, self.arguments, self.metadata)
+    }
+}
+
+// ===== impl Response =====
+
+/// A service's answer on its way back: a value or the service's own error, encoded.
+#[derive(Debug)]
+pub struct Response {
+    body: Payload,
+    is_app_error: bool,
+    metadata: Metadata,
+    attempts: u32,
+}
+
+impl Response {
+    /// An answer with an encoded value.
+    pub const fn value(body: Payload) -> Self {
+        Self { body, is_app_error: false, metadata: Metadata::new(), attempts: 1 }
+    }
+
+    /// An answer with the service's own error, encoded.
+    pub const fn app_error(body: Payload) -> Self {
+        Self { body, is_app_error: true, metadata: Metadata::new(), attempts: 1 }
+    }
+
+    /// Whether the service answered with its own error.
+    pub const fn is_app_error(&self) -> bool {
+        self.is_app_error
+    }
+
+    /// The encoded value or error.
+    pub const fn body(&self) -> &Payload {
+        &self.body
+    }
+
+    /// What came beside the answer.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// What goes beside the answer, to be changed by a layer.
+    pub const fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
+    /// How many times the call was sent, this answer's included.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) const fn set_attempts(&mut self, attempts: u32) {
+        self.attempts = attempts;
+    }
+
+    /// The parts: body, whether it is the service's own error, metadata.
+    pub(crate) fn into_parts(self) -> (Payload, bool, Metadata) {
+        (self.body, self.is_app_error, self.metadata)
+    }
+}
+
+/// What a call ends with below the typed client: an answer, or what happened instead.
+pub type CallResult = Result<Response, RpcError>;

@@ -1,0 +1,51 @@
+//! What a call *is*: the words and values that every other room shares. Knows no byte, no socket, no task.
+//!
+//! # Glossary
+//!
+//! - A **service** is a trait on the wire; a **method** is one of its functions, named `"Service.method"`.
+//! - A **call** is one use of a method: it starts once, ends once, and has one outcome.
+//! - An **attempt** is one sending of a call. Most calls have one; a resent or retried call has more.
+//! - A **request** is what the caller sends, a **reply** what the service answers, an **error** anything else.
+//! - A **connection** carries many calls at a time, in both directions; the side that opens a call is its
+//!   **caller**, the other one its **callee**, whoever opened the connection.
+//! - A **deadline** is the instant after which nobody wants the answer. It travels as remaining time.
+//! - **Delivery** is what is known of a failed call: was a handler started or not ([`Delivery`]).
+//!
+//! # One call's life
+//!
+//! The caller encodes the arguments, gives the call a deadline and hands it to a connection. There it waits
+//! until the connection is ready and has room, gets an id, and its bytes are framed. The callee reads them,
+//! waits for the rest of a large body, and starts the handler unless the call was cancelled, has expired or
+//! is refused. The handler's outcome goes back as the callee's last frame for this id, which ends the call.
+
+mod caller;
+mod code;
+mod context;
+mod deadline;
+mod delivery;
+mod descriptor;
+mod error;
+mod handler;
+mod message;
+mod metadata;
+mod options;
+mod payload;
+mod peer;
+
+pub use caller::Caller;
+pub use code::Code;
+pub use context::{Context, Scope, Scoped};
+pub use deadline::Deadline;
+pub use delivery::Delivery;
+pub use descriptor::{ArgumentDescriptor, MethodDescriptor, ServiceDescriptor};
+pub use error::{CallError, RpcError};
+pub use handler::{Handler, HandlerFuture, Service};
+pub use message::{CallResult, Request, Response};
+pub use metadata::{Entry, Metadata, MetadataError, Value};
+pub use options::CallOptions;
+pub use payload::Payload;
+pub use peer::Peer;
+
+pub(crate) use context::ATTEMPT;
+pub(crate) use metadata::check_key;
+pub(crate) use payload::Reclaim;

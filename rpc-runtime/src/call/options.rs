@@ -1,0 +1,62 @@
+//! Owns [`CallOptions`]: what a caller may say about a call beside its arguments. Does not apply it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::call::{Metadata, MetadataError, Value};
+
+/// What a caller says about its calls beside their arguments. What it leaves open, the method's attributes or the
+/// channel decide.
+///
+/// ```
+/// use std::time::Duration;
+/// use traitwire::CallOptions;
+/// let options = CallOptions::new().timeout(Duration::from_millis(250)).metadata("tenant", "blue");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) wait_for_ready: bool,
+    pub(crate) metadata: Metadata,
+    /// A key that was refused: the call ends with it, so that a chain of options needs no `?`.
+    pub(crate) mistake: Option<MetadataError>,
+}
+
+impl CallOptions {
+    /// Options that say nothing.
+    pub const fn new() -> Self {
+        Self { timeout: None, wait_for_ready: false, metadata: Metadata::new(), mistake: None }
+    }
+
+    /// How long a call may take in all, counted from its first poll.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// While there is no connection, calls wait for one until their deadline instead of ending at once.
+    #[must_use]
+    pub const fn wait_for_ready(mut self) -> Self {
+        self.wait_for_ready = true;
+        self
+    }
+
+    /// Sends a value beside the arguments. A call with a key that is not well formed ends with `invalid_argument`.
+    #[must_use]
+    pub fn metadata(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        if let Err(mistake) = self.metadata.set(key, value) {
+            self.mistake.get_or_insert(mistake);
+        }
+        self
+    }
+
+    /// Sends all of these values beside the arguments.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: &Metadata) -> Self {
+        for entry in metadata.iter() {
+            self.metadata.put(entry.clone());
+        }
+        self
+    }
+}

@@ -1,0 +1,63 @@
+//! Owns [`Payload`]: encoded bytes that give themselves back. Does not know what they encode.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Encoded arguments, an encoded value or error.
+///
+/// The bytes of a received one count against its connection's budget until this is dropped, and then serve the
+/// next message.
+#[derive(Default)]
+pub struct Payload {
+    bytes: Vec<u8>,
+    reserved: usize,
+    owner: Option<Arc<dyn Reclaim>>,
+}
+
+/// Where a payload's bytes go when it is dropped.
+pub(crate) trait Reclaim: Send + Sync {
+    /// Takes the buffer back, and what it held of the budget.
+    fn reclaim(&self, bytes: Vec<u8>, reserved: usize);
+}
+
+impl Payload {
+    /// Bytes that belong to nobody else.
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, reserved: 0, owner: None }
+    }
+
+    /// Bytes that go back to `owner`.
+    pub(crate) fn owned(bytes: Vec<u8>, reserved: usize, owner: Arc<dyn Reclaim>) -> Self {
+        Self { bytes, reserved, owner: Some(owner) }
+    }
+
+    /// The encoded bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes, to be sent on. A received payload is copied, because its buffer belongs to its connection.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        if self.owner.is_some() { self.bytes.clone() } else { std::mem::take(&mut self.bytes) }
+    }
+}
+
+impl Clone for Payload {
+    fn clone(&self) -> Self {
+        Self::new(self.bytes.clone())
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.reclaim(std::mem::take(&mut self.bytes), self.reserved);
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.bytes.len())
+    }
+}

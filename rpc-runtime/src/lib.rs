@@ -1,0 +1,19 @@
+//! Your trait, on the wire.
+
+mod call;
+mod limits;
+
+// The floors below the runtime: open for fuzz targets and for tools that speak the protocol, and outside the
+// promises of semantic versioning.
+#[doc(hidden)]
+pub mod codec;
+#[doc(hidden)]
+pub mod proto;
+#[doc(hidden)]
+pub mod wire;
+
+pub use call::{
+    ArgumentDescriptor, CallError, CallOptions, CallResult, Caller, Code, Context, Deadline, Delivery, Entry,
+    Handler, HandlerFuture, Metadata, MetadataError, MethodDescriptor, Payload, Peer, Request, Response,
+    RpcError, Scope, Scoped, Service, ServiceDescriptor, Value,
+};

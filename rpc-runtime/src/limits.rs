@@ -1,0 +1,121 @@
+//! Every bound and default of the runtime, each with its reason. Nothing here is computed from anything else
+//! at run time; what a user can change is changed through the builders that name these constants.
+
+use std::time::Duration;
+
+// ----- frames -----
+
+/// The most payload bytes that one frame carries. Large enough that a bulk transfer pays one header for a
+/// quarter of a megabyte, small enough that a small message never waits long behind one.
+pub const FRAME: usize = 256 * 1024;
+
+/// The most payload that a frame carries while other messages wait: 64 KiB cost nothing measurable in
+/// throughput against 256 KiB, and halve the wait of a small message behind a large one.
+pub const FRAME_SHARED: usize = 64 * 1024;
+
+/// The longest frame by its length field. The 64 bytes beyond [`FRAME`] leave room for kind, flags, id and the
+/// total that a first fragment begins with.
+pub const FRAME_LENGTH: usize = FRAME + 64;
+
+/// Payloads up to this size are copied into the output as soon as they are given; larger ones are cut into
+/// frames when there is room. A copy of 16 KiB costs about a microsecond.
+pub const INLINE_PAYLOAD: usize = 16 * 1024;
+
+// ----- messages -----
+
+/// The largest payload (arguments, reply or error detail) of one message, both ways, in bytes.
+pub const MESSAGE: usize = 16 * 1024 * 1024;
+
+/// The deepest nesting of arrays and maps in a payload. It bounds the stack that decoding takes: the deepest
+/// value decodes on a 512 KiB stack in a debug build.
+pub const MAX_DEPTH: u8 = 64;
+
+/// The least number of elements that any payload may have: at 256 bytes an element, 16 MiB of values.
+pub const MIN_ELEMENTS: u32 = 65_536;
+
+/// The most elements that a payload may have by its size alone, unless its method allows more.
+pub const MAX_ELEMENTS: u32 = 1_048_576;
+
+/// A payload may have one element for so many of its bytes, between [`MIN_ELEMENTS`] and [`MAX_ELEMENTS`].
+pub const BYTES_PER_ELEMENT: usize = 4;
+
+/// Options and newtypes that may stand around one value.
+pub const MAX_WRAPPERS: u16 = 256;
+
+/// The longest key of a metadata entry, in bytes.
+pub const METADATA_KEY: usize = 128;
+
+/// The most entries in one metadata map: they are searched one by one.
+pub const METADATA_ENTRIES: usize = 64;
+
+/// The most bytes that one metadata map takes on the wire; gRPC implementations have settled on 8 to 16 KiB.
+pub const METADATA: usize = 16 * 1024;
+
+/// The longest method name, `"Service.method"`, in bytes.
+pub const METHOD_NAME: usize = 256;
+
+/// The longest text of an error or a farewell, in bytes; a longer one is cut. An error must fit one frame.
+pub const ERROR_TEXT: usize = 4 * 1024;
+
+// ----- one connection -----
+
+/// Calls that a side lets its peer have open at a time.
+pub const IN_FLIGHT: u32 = 1_024;
+
+/// Calls that wait on the sender's side for one of the [`IN_FLIGHT`] places.
+pub const QUEUE: usize = 4_096;
+
+/// The bytes that calls waiting to be sent may hold together.
+pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Method names that a side lets its peer bind to numbers.
+pub const NAMES: u32 = 1_024;
+
+/// The bytes of a payload that need no grant. Most payloads are below it and never wait for a round trip.
+pub const EAGER: usize = 128 * 1024;
+
+/// What the payloads above [`EAGER`] that a side is receiving, or that have not been dropped yet, may take
+/// together on one connection, in bytes.
+pub const ASSEMBLY: usize = 64 * 1024 * 1024;
+
+/// What the answers that wait to be cut into frames may take together before no further handler starts.
+pub const BULK: usize = 64 * 1024 * 1024;
+
+/// Framed bytes not yet taken by the socket, above which no handler starts and no call is framed.
+pub const OUTPUT: usize = 4 * 1024 * 1024;
+
+/// The size at which a segment of the output is closed and a new one begun: one write to the socket.
+pub const SEGMENT: usize = 64 * 1024;
+
+/// Pings that a peer may have unanswered. An honest one has one.
+pub const PINGS: usize = 16;
+
+/// Buffers that a connection keeps for the next messages, each of at most [`INLINE_PAYLOAD`] bytes.
+pub const POOL: usize = 32;
+
+/// The highest id that a side gives to a call; it then asks for a fresh connection. The distance to the end of
+/// `u32` leaves room for calls that are queued already.
+pub const LAST_ID: u32 = u32::MAX - 65_536;
+
+// ----- time -----
+
+/// The time between the first byte and the peer's HELLO.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Silence after which a side asks whether its peer is there.
+pub const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// How long it waits for a sign of life.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A frame that has begun must bring [`FRAME_PROGRESS_BYTES`] more, or its end, within this time.
+pub const FRAME_PROGRESS: Duration = Duration::from_secs(10);
+
+/// See [`FRAME_PROGRESS`]: 100 bytes a second is slower than any link that can carry calls.
+pub const FRAME_PROGRESS_BYTES: usize = 1_024;
+
+/// How long a write may make no progress before the connection closes.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// How long a connection that has failed may take to send its last GOAWAY.
+pub const FAREWELL: Duration = Duration::from_secs(1);
