@@ -1,0 +1,159 @@
+//! Owns payloads that arrive in parts: [`Partial`], one of them, and [`Budget`], what the large ones of a
+//! connection may take together. Does not know to which call a payload belongs beyond its id.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::proto::event::Body;
+use crate::proto::pool::Pool;
+use crate::proto::{ConnectionError, Misbehaviour};
+use crate::wire::Payload;
+
+/// A payload of which some bytes are here.
+///
+/// Invariant: `bytes.len() <= allowed <= total`, and `allowed` is `eager` until the grant.
+pub(super) struct Partial {
+    id: u32,
+    bytes: Vec<u8>,
+    total: usize,
+    allowed: usize,
+    /// What it holds of the budget.
+    reserved: usize,
+}
+
+/// What a part made of its payload.
+#[derive(Debug)]
+pub(super) enum Assembled {
+    /// More is to come.
+    Partly(Partial),
+    /// All of it is here.
+    Whole(Body),
+}
+
+impl fmt::Debug for Partial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Partial({} of {} bytes)", self.bytes.len(), self.total)
+    }
+}
+
+impl Partial {
+    /// Begins with a first frame. `more` says whether the payload goes on.
+    pub(super) fn begin(
+        id: u32,
+        payload: Payload<'_>,
+        more: bool,
+        eager: usize,
+        budget: &mut Budget,
+        pool: &mut Pool,
+    ) -> Result<Assembled, ConnectionError> {
+        let Payload { total, part } = payload;
+        if part.len() > eager {
+            return Err(Misbehaviour::Ungranted { id }.into());
+        }
+        let mut bytes = if more { Vec::new() } else { pool.take() };
+        bytes.extend_from_slice(part);
+        if !more {
+            return Ok(Assembled::Whole(Body { bytes, reserved: 0 }));
+        }
+        if total > eager {
+            budget.ask(id, total);
+        }
+        Ok(Assembled::Partly(Self { id, bytes, total, allowed: total.min(eager), reserved: 0 }))
+    }
+
+    /// Goes on with a further frame.
+    pub(super) fn append(
+        mut self,
+        part: &[u8],
+        more: bool,
+        budget: &mut Budget,
+    ) -> Result<Assembled, ConnectionError> {
+        let id = self.id;
+        let length = self.bytes.len() + part.len();
+        let fault = match () {
+            () if part.is_empty() => Some(Misbehaviour::EmptyPart { id }),
+            () if length > self.allowed && self.allowed < self.total => Some(Misbehaviour::Ungranted { id }),
+            () if length > self.total || more == (length == self.total) => {
+                Some(Misbehaviour::WrongTotal { id })
+            }
+            () => None,
+        };
+        if let Some(fault) = fault {
+            self.abandon(budget);
+            return Err(fault.into());
+        }
+        self.bytes.extend_from_slice(part);
+        if more {
+            return Ok(Assembled::Partly(self));
+        }
+        Ok(Assembled::Whole(Body { bytes: self.bytes, reserved: self.reserved }))
+    }
+
+    /// The grant has come: all of the payload may be sent now.
+    pub(super) fn grant(&mut self) {
+        self.allowed = self.total;
+        self.reserved = self.total;
+        self.bytes.reserve_exact(self.total - self.bytes.len());
+    }
+
+    /// Gives back what it holds of the budget, or its place in the line.
+    pub(super) fn abandon(self, budget: &mut Budget) {
+        if self.reserved > 0 {
+            budget.release(self.reserved);
+        } else if self.total > self.allowed {
+            budget.forget(self.id);
+        }
+    }
+}
+
+// ===== impl Budget =====
+
+/// What the large payloads of a connection hold, and those that wait for their turn, first come first served.
+///
+/// Invariants: `used <= limit`; no payload that asks is larger than `limit`.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: usize,
+    used: usize,
+    waiting: VecDeque<(u32, usize)>,
+}
+
+impl Budget {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { limit, used: 0, waiting: VecDeque::new() }
+    }
+
+    fn ask(&mut self, id: u32, total: usize) {
+        self.waiting.push_back((id, total));
+    }
+
+    fn forget(&mut self, id: u32) {
+        self.waiting.retain(|&(waiting, _)| waiting != id);
+    }
+
+    pub(super) fn release(&mut self, reserved: usize) {
+        debug_assert!(reserved <= self.used, "{reserved} bytes released of {}", self.used);
+        self.used = self.used.saturating_sub(reserved);
+    }
+
+    /// The next payload that fits, now reserved: its id and its total.
+    pub(super) fn next_grant(&mut self) -> Option<(u32, usize)> {
+        let &(id, total) = self.waiting.front()?;
+        if total > self.limit - self.used {
+            return None;
+        }
+        self.waiting.pop_front();
+        self.used += total;
+        Some((id, total))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}

@@ -1,0 +1,129 @@
+//! Owns [`BulkQueue`]: the rest of large payloads, cut into frames turn by turn. Does not own the frames that it
+//! makes, nor a payload's first frame, which the call's side writes with its head.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+use crate::limits;
+use crate::proto::Misbehaviour;
+use crate::wire::{Flags, FrameWriter, Header, Kind};
+
+/// A payload whose first frame has been written.
+///
+/// Invariant: `sent <= allowed <= payload.len()`, and `sent < payload.len()`.
+pub(super) struct Bulk {
+    id: u32,
+    kind: Kind,
+    flags: Flags,
+    payload: Vec<u8>,
+    sent: usize,
+    allowed: usize,
+}
+
+impl fmt::Debug for Bulk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bulk({} of {} bytes)", self.sent, self.payload.len())
+    }
+}
+
+impl Bulk {
+    /// The rest of `payload`, of which `sent` bytes were in the first frame; the peer takes `eager` bytes without a
+    /// grant.
+    pub(super) fn new(id: u32, kind: Kind, flags: Flags, payload: Vec<u8>, sent: usize, eager: u64) -> Self {
+        let eager = usize::try_from(eager).unwrap_or(usize::MAX);
+        let allowed = payload.len().min(eager);
+        Self { id, kind, flags, payload, sent, allowed }
+    }
+
+    fn is_answer(&self) -> bool {
+        self.kind != Kind::Call
+    }
+}
+
+/// Large payloads that leave. Those that may go on take turns, a frame each; the others wait for their grant.
+#[derive(Debug, Default)]
+pub(super) struct BulkQueue {
+    ready: VecDeque<Bulk>,
+    waiting: BTreeMap<u32, Bulk>,
+    /// The bytes of all answers in here.
+    answers: usize,
+}
+
+impl BulkQueue {
+    pub(super) fn push(&mut self, bulk: Bulk) {
+        if bulk.is_answer() {
+            self.answers += bulk.payload.len();
+        }
+        self.enqueue(bulk);
+    }
+
+    pub(super) const fn answer_bytes(&self) -> usize {
+        self.answers
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.waiting.is_empty()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes a grant; says whether a payload waits or will wait for it.
+    pub(super) fn credit(&mut self, id: u32, amount: u64) -> Result<bool, Misbehaviour> {
+        let found = match self.waiting.remove(&id) {
+            Some(bulk) => Some(bulk),
+            None => self.ready.iter().position(|bulk| bulk.id == id).and_then(|at| self.ready.remove(at)),
+        };
+        let Some(mut bulk) = found else { return Ok(false) };
+        if amount != bulk.payload.len() as u64 || bulk.allowed == bulk.payload.len() {
+            return Err(Misbehaviour::WrongCredit { id });
+        }
+        bulk.allowed = bulk.payload.len();
+        self.enqueue(bulk);
+        Ok(true)
+    }
+
+    /// Forgets a payload; what was sent of it is ended by the frame that ends its call.
+    pub(super) fn remove(&mut self, id: u32) -> Option<Vec<u8>> {
+        let bulk = match self.waiting.remove(&id) {
+            Some(bulk) => bulk,
+            None => self.ready.iter().position(|bulk| bulk.id == id).and_then(|at| self.ready.remove(at))?,
+        };
+        self.left(&bulk);
+        Some(bulk.payload)
+    }
+
+    /// Cuts the next frame; hands back the id and the buffer of a payload that is now all framed.
+    pub(super) fn cut(&mut self, alone: bool, out: &mut Vec<u8>) -> Option<(u32, Vec<u8>)> {
+        let mut bulk = self.ready.pop_front()?;
+        let most = if alone && self.ready.is_empty() { limits::FRAME } else { limits::FRAME_SHARED };
+        let end = bulk.allowed.min(bulk.sent + most);
+        let last = end == bulk.payload.len();
+        let flags = if last { bulk.flags } else { bulk.flags.with(Flags::MORE) };
+        let mut frame = FrameWriter::new(out, Header { kind: bulk.kind, flags, id: bulk.id });
+        frame.payload(&bulk.payload[bulk.sent..end]);
+        frame.finish();
+        bulk.sent = end;
+        if last {
+            self.left(&bulk);
+            return Some((bulk.id, bulk.payload));
+        }
+        self.enqueue(bulk);
+        None
+    }
+
+    fn enqueue(&mut self, bulk: Bulk) {
+        if bulk.sent < bulk.allowed {
+            self.ready.push_back(bulk);
+        } else {
+            self.waiting.insert(bulk.id, bulk);
+        }
+    }
+
+    fn left(&mut self, bulk: &Bulk) {
+        if bulk.is_answer() {
+            self.answers -= bulk.payload.len();
+        }
+    }
+}

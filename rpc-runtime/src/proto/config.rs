@@ -1,0 +1,112 @@
+//! Owns what a machine is told at its birth: its side and its limits. Reads nothing from anywhere.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::wire::Hello;
+
+/// Which end of a connection this is. It decides nothing but who has the odd ids: either side may call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
+pub enum Side {
+    /// The one that opened the connection. Its calls have odd ids.
+    Client,
+    /// The one that accepted it. Its calls have even ids.
+    Server,
+}
+
+impl Side {
+    /// The first id of this side.
+    pub const fn first_id(self) -> u32 {
+        match self {
+            Self::Client => 1,
+            Self::Server => 2,
+        }
+    }
+
+    /// Whether this side opens calls with such an id.
+    pub const fn owns(self, id: u32) -> bool {
+        (id % 2 == 1) == matches!(self, Self::Client)
+    }
+}
+
+/// Limits and times of one connection. The defaults and their reasons are in `limits.rs`.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors; users meet builders")]
+pub struct Config {
+    /// The largest payload, in and out, in bytes.
+    pub message: usize,
+    /// How much of a payload needs no grant, in bytes.
+    pub eager: usize,
+    /// How many calls the peer may have open.
+    pub in_flight: u32,
+    /// How many names the peer may bind.
+    pub names: u32,
+    /// How many calls wait for a place.
+    pub queue: usize,
+    /// How many bytes they hold together.
+    pub queue_bytes: usize,
+    /// What large payloads that arrive take together, in bytes.
+    pub assembly: usize,
+    /// What answers that leave may take together before no further handler starts, in bytes.
+    pub bulk: usize,
+    /// Framed and unwritten bytes above which nothing is started.
+    pub output: usize,
+    /// The time for the handshake.
+    pub handshake: Duration,
+    /// Silence before a ping; `None` never pings.
+    pub keepalive: Option<Duration>,
+    /// Time for a sign of life after a ping.
+    pub keepalive_timeout: Duration,
+    /// How long a write may stand still.
+    pub write_stall: Duration,
+    /// What this side calls itself.
+    pub name: String,
+    /// A random number of this process.
+    pub instance: u64,
+    /// The first id to use; only tests start anywhere else than at the side's first one.
+    pub first_id: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            message: limits::MESSAGE,
+            eager: limits::EAGER,
+            in_flight: limits::IN_FLIGHT,
+            names: limits::NAMES,
+            queue: limits::QUEUE,
+            queue_bytes: limits::QUEUE_BYTES,
+            assembly: limits::ASSEMBLY,
+            bulk: limits::BULK,
+            output: limits::OUTPUT,
+            handshake: limits::HANDSHAKE,
+            keepalive: Some(limits::KEEPALIVE),
+            keepalive_timeout: limits::KEEPALIVE_TIMEOUT,
+            write_stall: limits::WRITE_STALL,
+            name: String::new(),
+            instance: 0,
+            first_id: None,
+        }
+    }
+}
+
+impl Config {
+    /// The largest payload that can be taken: a larger one than the budget could never be granted.
+    pub(super) fn largest_payload(&self) -> usize {
+        if self.message > self.eager { self.message.min(self.assembly.max(self.eager)) } else { self.message }
+    }
+
+    /// What this side says of itself.
+    pub(super) fn hello(&self) -> Hello {
+        let mut hello = Hello::default();
+        hello.message = self.largest_payload() as u64;
+        hello.eager = self.eager as u64;
+        hello.in_flight = self.in_flight;
+        hello.names = self.names;
+        hello.keepalive_ms = self.keepalive.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        hello.name.clone_from(&self.name);
+        hello.instance = self.instance;
+        hello
+    }
+}

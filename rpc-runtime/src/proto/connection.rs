@@ -1,0 +1,472 @@
+//! Owns [`Connection`]: routes frames, timers and commands to the sub-machines. Holds no state of its own
+//! beyond the phase; what a frame does is in `inbound` and `outbound`.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::call::RpcError;
+use crate::proto::assembly::Budget;
+use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall};
+use crate::proto::handshake::{Handshake, Progressed};
+use crate::proto::inbound::Inbound;
+use crate::proto::keepalive::{Keepalive, Verdict};
+use crate::proto::outbound::{Outbound, Tools};
+use crate::proto::output::Output;
+use crate::proto::phase::{Farewells, Phase};
+use crate::proto::pool::Pool;
+use crate::proto::progress::Progress;
+use crate::proto::timer::Timer;
+use crate::proto::{CallId, CallKey, Config, ConnectionError, Misbehaviour, Side};
+use crate::wire::{self, Goaway, Hello, Kind, Name, RawFrame};
+
+/// One connection: the protocol without a socket. See the [module](super) for its grammar.
+#[derive(Debug)]
+pub struct Connection {
+    side: Side,
+    config: Config,
+    phase: Phase,
+    farewells: Farewells,
+    handshake: Handshake,
+    outbound: Outbound,
+    inbound: Inbound,
+    output: Output,
+    budget: Budget,
+    pool: Pool,
+    keepalive: Keepalive,
+    progress: Progress,
+    events: VecDeque<Event>,
+}
+
+/// Lends the parts that moving a call needs, beside the one that is being moved.
+macro_rules! tools {
+    ($self:ident, $now:expr) => {
+        Tools {
+            config: &$self.config,
+            output: &mut $self.output,
+            budget: &mut $self.budget,
+            pool: &mut $self.pool,
+            events: &mut $self.events,
+            now: $now,
+        }
+    };
+}
+
+impl Connection {
+    /// A connection whose transport has just been made. Its preface and HELLO are ready to be written.
+    pub fn new(side: Side, mut config: Config, now: Instant) -> Self {
+        // A payload's total is a `u32` on the wire.
+        config.message = config.message.min(u32::MAX as usize);
+        Self {
+            side,
+            phase: Phase::Handshaking,
+            farewells: Farewells::default(),
+            handshake: Handshake::new(config.handshake, now),
+            outbound: Outbound::new(side, &config),
+            inbound: Inbound::new(),
+            output: Output::new(&config.hello()),
+            budget: Budget::new(config.assembly),
+            pool: Pool::default(),
+            keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
+            progress: Progress::new(config.write_stall),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    // ----- what happened -----
+
+    /// Takes what has been read and says how many of the bytes are done with; the rest belongs to a frame that
+    /// is not all there, and comes again with what follows it.
+    pub fn handle_read(&mut self, input: &[u8], now: Instant) -> usize {
+        self.keepalive.heard(now);
+        let mut taken = 0;
+        while self.phase.is_alive() {
+            match self.handle_front(&input[taken..], now) {
+                Ok(0) => break,
+                Ok(bytes) => taken += bytes,
+                Err(error) => self.fail(error, now),
+            }
+        }
+        if !self.phase.is_alive() {
+            return input.len();
+        }
+        self.progress.left_over(input.len() - taken, taken > 0, now);
+        self.settle(now);
+        taken
+    }
+
+    /// The transport took so many bytes of what [`poll_transmit`](Self::poll_transmit) gave.
+    pub fn handle_written(&mut self, bytes: usize, now: Instant) {
+        self.output.wrote(bytes);
+        if self.progress.wrote() {
+            self.keepalive.moved(now);
+        }
+        self.settle(now);
+    }
+
+    /// The transport takes nothing for now.
+    pub fn handle_blocked(&mut self, now: Instant) {
+        self.progress.blocked(now);
+    }
+
+    /// The peer closed its end of the transport.
+    pub fn handle_eof(&mut self, now: Instant) {
+        let idle = self.outbound.is_empty() && self.inbound.open() == 0 && !self.progress.is_inside_a_frame();
+        if matches!(self.phase, Phase::Open) && idle {
+            self.close(None, now);
+        } else {
+            self.handle_transport_error(ConnectionError::Closed, now);
+        }
+    }
+
+    /// The transport failed: nothing will be read or written any more.
+    pub fn handle_transport_error(&mut self, error: ConnectionError, now: Instant) {
+        self.close(Some(error), now);
+    }
+
+    /// The instant that [`poll_timeout`](Self::poll_timeout) gave has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for timer in Timer::ALL {
+            if self.timer(timer).is_some_and(|due| due <= now) {
+                self.handle_timer(timer, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    // ----- commands -----
+
+    /// Makes a call. It ends with an [`Event::Ended`], unless it is [cancelled](Self::cancel).
+    ///
+    /// # Errors
+    ///
+    /// When the call cannot be taken; it has not been sent then.
+    pub fn call(&mut self, call: OutgoingCall, now: Instant) -> Result<CallKey, RpcError> {
+        self.outbound.call(call, &mut tools!(self, now))
+    }
+
+    /// Gives up a call of this side: its callee is told, and no event follows. A call that has ended is left as
+    /// it is, as long as its key has not been given to another one.
+    pub fn cancel(&mut self, key: CallKey, now: Instant) {
+        self.outbound.cancel(key, &mut tools!(self, now));
+        self.settle(now);
+    }
+
+    /// Answers a call of the peer. One that has been stopped or lost needs no answer, and gets none.
+    pub fn answer(&mut self, id: CallId, answer: Answer, now: Instant) {
+        // Without the peer's HELLO no call of it has been accepted.
+        if let Some(peer) = self.outbound.peer() {
+            self.inbound.answer(id, answer, peer, &mut tools!(self, now));
+            self.settle(now);
+        }
+    }
+
+    /// The handler that an [`Event::Stop`] named is gone.
+    pub fn stopped(&mut self, id: CallId, now: Instant) {
+        self.inbound.stopped(id, &mut tools!(self, now));
+        self.settle(now);
+    }
+
+    /// A payload has been decoded or dropped: what it held is free for the next.
+    pub fn release(&mut self, body: Body, now: Instant) {
+        tools!(self, now).release(body);
+        self.settle(now);
+    }
+
+    /// Takes no further calls, of either side; those that were accepted go on. When none is left, the connection
+    /// ends with [`Event::Closed`].
+    pub fn drain(&mut self, reason: &'static str, now: Instant) {
+        if !self.phase.is_alive() || self.farewells.said.is_some() {
+            return;
+        }
+        let last = self.inbound.drain();
+        self.farewells.said = Some(last);
+        self.output.goaway(&Goaway { last, code: None, text: reason.to_owned() });
+        self.outbound.retire(&mut tools!(self, now));
+        self.settle(now);
+    }
+
+    /// Ends the connection now: the peer is told why, and calls that are under way are cut.
+    pub fn close_now(&mut self, reason: &'static str, now: Instant) {
+        if self.phase.is_alive() {
+            self.fail(ConnectionError::Local(reason), now);
+        }
+    }
+
+    // ----- what is to be done -----
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next call to start. There is none while the output is full.
+    pub fn poll_start(&mut self, now: Instant) -> Option<IncomingCall> {
+        if !matches!(self.phase, Phase::Open) {
+            return None;
+        }
+        let start = self.inbound.poll_start(&mut tools!(self, now));
+        if start.is_none() {
+            self.settle(now);
+        }
+        start
+    }
+
+    /// The next bytes to write: one write to the transport. Bring the buffer back with
+    /// [`recycle`](Self::recycle).
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        let segment = self.output.poll()?;
+        while let Some((id, payload, end)) = self.output.poll_finished() {
+            self.pool.put(payload);
+            if self.side.owns(id) {
+                self.outbound.handle_framed(id, end);
+            } else {
+                self.inbound.handle_framed(id);
+            }
+        }
+        Some(segment)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Timer::ALL.iter().filter_map(|&timer| self.timer(timer)).min()
+    }
+
+    // ----- views and memory -----
+
+    /// Takes the buffer of a segment back.
+    pub fn recycle(&mut self, segment: Vec<u8>) {
+        self.output.recycle(segment);
+    }
+
+    /// An empty buffer for the next payload; [`call`](Self::call) and [`answer`](Self::answer) take it back.
+    pub fn buffer(&mut self) -> Vec<u8> {
+        self.pool.take()
+    }
+
+    /// Gives back the memory that an idle connection does not need.
+    pub fn shrink(&mut self) {
+        self.pool.clear();
+        self.output.shrink();
+    }
+
+    /// Whether there are bytes to write.
+    pub fn wants_write(&self) -> bool {
+        self.output.has_more()
+    }
+
+    /// Whether calls wait to be started.
+    pub fn wants_start(&self) -> bool {
+        self.inbound.has_waiting()
+    }
+
+    /// Whether further calls of this side can be taken.
+    pub const fn takes_calls(&self) -> bool {
+        !self.outbound.is_retired()
+    }
+
+    /// Calls of this side that are sent or abandoned and not counted out, and those that wait.
+    pub fn outbound_calls(&self) -> (usize, usize) {
+        (self.outbound.open(), self.outbound.queued())
+    }
+
+    /// Calls of the peer that are not counted out.
+    pub const fn inbound_calls(&self) -> usize {
+        self.inbound.open()
+    }
+
+    /// What the peer said of itself, once it has.
+    pub const fn peer(&self) -> Option<&Hello> {
+        self.outbound.peer()
+    }
+
+    /// Whether the connection is over: nothing comes after [`Event::Closed`].
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// The bytes held by the queue, by the budget and its line, and by answers in the bulk queue.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> (usize, usize, usize) {
+        (self.outbound.held(), self.budget.used() + self.budget.waiting(), self.output.bulk.answer_bytes())
+    }
+
+    #[cfg(test)]
+    pub(super) fn backlog(&self) -> usize {
+        self.output.backlog()
+    }
+
+    /// Nothing is open, held or waiting.
+    #[cfg(test)]
+    #[track_caller]
+    pub(super) fn assert_empty(&self) {
+        let calls = (self.outbound_calls(), self.inbound_calls(), self.wants_start());
+        assert_eq!((calls, self.held_bytes()), (((0, 0), 0, false), (0, 0, 0)));
+    }
+
+    // ----- inside -----
+
+    /// Takes the handshake or a frame from the front of the input; 0 if it is not all there.
+    fn handle_front(&mut self, input: &[u8], now: Instant) -> Result<usize, ConnectionError> {
+        if !self.handshake.is_done() {
+            return match self.handshake.handle(input)? {
+                Progressed::Waiting => Ok(0),
+                Progressed::Read(bytes) => Ok(bytes),
+                Progressed::Hello(hello, bytes) => {
+                    self.phase = Phase::Open;
+                    self.events.push_back(Event::Ready((*hello).clone()));
+                    self.outbound.handle_hello(*hello, &mut tools!(self, now));
+                    Ok(bytes)
+                }
+            };
+        }
+        let Some(frame) = wire::split(input)? else { return Ok(0) };
+        self.handle_frame(frame, now)?;
+        Ok(frame.size)
+    }
+
+    fn handle_frame(&mut self, frame: RawFrame<'_>, now: Instant) -> Result<(), ConnectionError> {
+        let Some(header) = frame.header else { return Ok(()) };
+        let (id, body) = (header.id, frame.body);
+        let own = self.side.owns(id);
+        let wrong_side = Err(Misbehaviour::WrongSide { id }.into());
+        match header.kind {
+            Kind::Hello => Err(Misbehaviour::SecondHello.into()),
+            Kind::Name => self.inbound.handle_name(Name::read(body)?, &mut tools!(self, now)),
+            Kind::Call | Kind::Cancel if own => wrong_side,
+            Kind::Call => self.inbound.handle_call(header, body, &mut tools!(self, now)),
+            Kind::Cancel => self.inbound.handle_cancel(id, &mut tools!(self, now)),
+            Kind::Reply | Kind::Error if !own => wrong_side,
+            Kind::Reply | Kind::Error => self.outbound.handle_answer(header, body, &mut tools!(self, now)),
+            Kind::Credit => {
+                let amount = wire::read_number(body)?;
+                if own {
+                    self.outbound.check_known(id)?
+                } else {
+                    self.inbound.check_known(id)?
+                }
+                self.output.bulk.credit(id, amount)?;
+                Ok(())
+            }
+            Kind::Ping => Ok(self.output.pong(wire::read_number(body)?)?),
+            // Any bytes are a sign of life; the number is for those who measure.
+            Kind::Pong => wire::read_number(body).map(drop).map_err(Into::into),
+            Kind::Goaway => self.handle_goaway(Goaway::read(body)?, now),
+        }
+    }
+
+    fn handle_goaway(&mut self, said: Goaway, now: Instant) -> Result<(), ConnectionError> {
+        self.farewells.heard = Some(said.last);
+        self.outbound.handle_goaway(&said, &mut tools!(self, now));
+        match said.code {
+            None => Ok(()),
+            Some(code) => Err(ConnectionError::Told { code, text: said.text }),
+        }
+    }
+
+    fn timer(&self, timer: Timer) -> Option<Instant> {
+        if !self.phase.is_alive() {
+            return if timer == Timer::Farewell { self.phase.farewell_timeout() } else { None };
+        }
+        match timer {
+            Timer::Handshake => self.handshake.timeout(),
+            Timer::Keepalive if self.handshake.is_done() => self.keepalive.timeout(),
+            Timer::Keepalive | Timer::Farewell => None,
+            Timer::FrameProgress => self.progress.frame_timeout(),
+            Timer::WriteStall => self.progress.write_timeout(),
+            Timer::OutboundDeadline => self.outbound.timeout(),
+            Timer::InboundDeadline => self.inbound.timeout(),
+        }
+    }
+
+    fn handle_timer(&mut self, timer: Timer, now: Instant) {
+        match timer {
+            Timer::Handshake => self.fail(ConnectionError::HandshakeTimeout(self.handshake.limit()), now),
+            Timer::Keepalive => match self.keepalive.handle_timeout(now) {
+                Verdict::Ping(number) => self.output.ping(number),
+                Verdict::Dead => self.close(Some(ConnectionError::Dead(self.config.keepalive_timeout)), now),
+            },
+            Timer::FrameProgress => self.fail(ConnectionError::FrameStalled, now),
+            Timer::WriteStall => {
+                self.close(Some(ConnectionError::WriteStalled(self.config.write_stall)), now)
+            }
+            Timer::OutboundDeadline => self.outbound.handle_timeout(&mut tools!(self, now)),
+            Timer::InboundDeadline => self.inbound.handle_timeout(&mut tools!(self, now)),
+            Timer::Farewell => {
+                if let Phase::Failing { error, .. } = std::mem::replace(&mut self.phase, Phase::Closed) {
+                    self.finish(Some(error));
+                }
+            }
+        }
+    }
+
+    /// Does what has become possible: grants, calls that wait for a place, the end of a drained connection.
+    fn settle(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::Handshaking => {}
+            Phase::Open => {
+                while let Some((id, total)) = self.budget.next_grant() {
+                    let own = self.side.owns(id);
+                    let known = if own { self.outbound.grant(id) } else { self.inbound.grant(id) };
+                    debug_assert!(known, "a payload that waits for its grant belongs to an open call");
+                    self.output.credit(id, total);
+                }
+                self.outbound.dispatch(&mut tools!(self, now));
+                let idle = self.outbound.is_empty() && self.inbound.open() == 0;
+                if self.farewells.any() && idle && self.output.is_empty() {
+                    self.close(None, now);
+                }
+            }
+            Phase::Failing { .. } if self.output.is_empty() => self.handle_timer(Timer::Farewell, now),
+            Phase::Failing { .. } | Phase::Closed => {}
+        }
+    }
+
+    /// Ends the connection for a fault: the peer is told, if it can hear, and then the transport closes.
+    fn fail(&mut self, error: ConnectionError, now: Instant) {
+        let Some(code) = error.farewell() else { return self.close(Some(error), now) };
+        let last = self.farewells.said.unwrap_or_else(|| self.inbound.highest());
+        self.output.farewell(&Goaway { last, code: Some(code), text: error.to_string() });
+        // What is framed may still be written, so nothing that was framed counts as not sent.
+        self.cut(&error, None, now);
+        self.phase = Phase::Failing { error, since: now };
+    }
+
+    /// Ends the connection without a further word.
+    fn close(&mut self, error: Option<ConnectionError>, now: Instant) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        let told = match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Failing { error, .. } => Some(error),
+            _ => error,
+        };
+        let reason = told.clone().unwrap_or(ConnectionError::Closed);
+        let written = self.output.written();
+        self.cut(&reason, Some(written), now);
+        self.finish(told);
+    }
+
+    /// Ends every call with what is known of it.
+    fn cut(&mut self, error: &ConnectionError, written: Option<u64>, now: Instant) {
+        self.outbound.handle_lost(error, written, &mut tools!(self, now));
+        self.inbound.handle_lost(&mut tools!(self, now));
+    }
+
+    fn finish(&mut self, error: Option<ConnectionError>) {
+        self.phase = Phase::Closed;
+        self.output.clear();
+        self.pool.clear();
+        self.events.push_back(Event::Closed(error));
+    }
+}
+
+impl Tools<'_> {
+    /// Takes a payload back: its buffer for the next one, and what it held of the budget.
+    pub(super) fn release(&mut self, body: Body) {
+        if body.reserved > 0 {
+            self.budget.release(body.reserved);
+        }
+        self.pool.put(body.bytes);
+    }
+}

@@ -1,0 +1,185 @@
+//! Owns what passes between a machine and its application: calls that leave and arrive, their answers, and
+//! events. Does not own bytes on the wire. Payloads may be large and secret: `Debug` tells their length alone.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::call::{Deadline, Metadata, RpcError};
+use crate::proto::{CallId, CallKey, ConnectionError};
+use crate::wire::Hello;
+
+/// A call that this side makes.
+#[derive(Clone)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
+pub struct OutgoingCall {
+    /// `"Service.method"`.
+    pub method: Cow<'static, str>,
+    /// When nobody wants the answer any more.
+    pub deadline: Option<Deadline>,
+    /// What goes beside the arguments.
+    pub metadata: Metadata,
+    /// The arguments, encoded.
+    pub arguments: Vec<u8>,
+}
+
+impl fmt::Debug for OutgoingCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutgoingCall({}, {} bytes)", self.method, self.arguments.len())
+    }
+}
+
+/// A call that the peer makes, ready to be started.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
+pub struct IncomingCall {
+    /// Its id, for [`answer`](super::Connection::answer).
+    pub id: CallId,
+    /// Its method.
+    pub method: MethodName,
+    /// When nobody wants the answer any more, counted from the first byte read.
+    pub deadline: Option<Deadline>,
+    /// What came beside the arguments.
+    pub metadata: Metadata,
+    /// The arguments, encoded and not yet looked at.
+    pub arguments: Body,
+}
+
+/// The method of an incoming call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
+pub struct MethodName {
+    /// `"Service.method"`.
+    pub name: Arc<str>,
+    /// The number bound to it on this connection, if the call came by number: a place to remember what the
+    /// name was found to mean.
+    pub number: Option<u32>,
+}
+
+/// A payload that was received. Give it back with [`release`](super::Connection::release) when it has been
+/// decoded: it may hold a part of the connection's budget.
+#[derive(Default)]
+pub struct Body {
+    pub(super) bytes: Vec<u8>,
+    pub(super) reserved: usize,
+}
+
+impl Body {
+    /// The encoded payload.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.bytes.len())
+    }
+}
+
+/// How a call of this side ended.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
+pub enum Received {
+    /// With a value.
+    Reply {
+        /// What came beside it.
+        metadata: Metadata,
+        /// The value, encoded.
+        body: Body,
+    },
+    /// With the service's own error.
+    App {
+        /// What came beside it.
+        metadata: Metadata,
+        /// The error's value, encoded.
+        detail: Body,
+    },
+    /// Without an answer of the service.
+    Error(RpcError),
+}
+
+/// What this side answers to a call of the peer.
+#[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
+pub enum Answer {
+    /// A value.
+    Reply {
+        /// What goes beside it.
+        metadata: Metadata,
+        /// The value, encoded.
+        payload: Vec<u8>,
+    },
+    /// The service's own error.
+    App {
+        /// What goes beside it.
+        metadata: Metadata,
+        /// The error's value, encoded.
+        detail: Vec<u8>,
+    },
+    /// Anything else. Its delivery says whether a handler was started.
+    Error(RpcError),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply { payload, .. } => write!(f, "Reply({} bytes)", payload.len()),
+            Self::App { detail, .. } => write!(f, "App({} bytes)", detail.len()),
+            Self::Error(error) => write!(f, "Error({error})"),
+        }
+    }
+}
+
+/// What a machine tells its application.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
+pub enum Event {
+    /// The peer's HELLO is here: the connection carries calls.
+    Ready(Hello),
+    /// A call of this side has ended; its key is free.
+    Ended {
+        /// The call.
+        key: CallKey,
+        /// How.
+        outcome: Received,
+    },
+    /// The handler of this call is to be dropped; say [`stopped`](super::Connection::stopped) when it is.
+    Stop {
+        /// The call.
+        id: CallId,
+        /// Why.
+        why: Stop,
+    },
+    /// A call of the peer was refused before any handler could be started.
+    Refused(Refusal),
+    /// The connection takes no further calls of this side: the next ones need another connection.
+    Retire,
+    /// The connection is over; `None` if it ended in order.
+    Closed(Option<ConnectionError>),
+}
+
+/// Why a handler is stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
+pub enum Stop {
+    /// The caller gave the call up.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+    /// The connection is lost: there is nobody to answer to, and `stopped` need not be said.
+    Lost,
+}
+
+/// Why the machine itself refused a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
+pub enum Refusal {
+    /// Its time was over before a handler could be started.
+    Expired,
+    /// Its payload or metadata is larger than allowed.
+    TooLarge,
+    /// Its metadata is not well formed.
+    BadMetadata,
+    /// Its caller gave it up before a handler was started.
+    Cancelled,
+}

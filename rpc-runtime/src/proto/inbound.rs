@@ -1,0 +1,534 @@
+//! Owns [`Inbound`]: the calls that the peer makes, from the first frame to the last. Does not run handlers and
+//! does not know methods: it says which call is to be started, and writes what is answered.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::call::{Code, Deadline, Delivery, Metadata, RpcError};
+use crate::limits;
+use crate::proto::assembly::{Assembled, Partial};
+use crate::proto::bulk::Bulk;
+use crate::proto::deadlines::Earliest;
+use crate::proto::event::{Answer, Body, Event, IncomingCall, MethodName, Refusal, Stop};
+use crate::proto::id::{CallId, IdTable};
+use crate::proto::names::NamesIn;
+use crate::proto::outbound::Tools;
+use crate::proto::{ConnectionError, Misbehaviour};
+use crate::wire::{
+    CallStart, ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Method, Name, ReplyHead, Unfit, WireError,
+    metadata_size,
+};
+
+/// Where a call of the peer is.
+///
+/// ```text
+///            last part                  poll_start                 answer()
+///  Assembling ───────▶ Waiting ───────────────────────▶ Running ───────────▶ Answering ──▶ ended
+///      │                  │                                │  ▲ │                │
+///      │ too large,       │ CANCEL                  CANCEL,│  └─┼── answer()     │ CANCEL, expired
+///      │ CANCEL, expired  │                         expired▼    │                ▼
+///      └────────▶ Refused ◀┘                            Stopping┴─ stopped() ─▶ ended
+///                    │ poll_start
+///                    └─▶ ended
+/// ```
+///
+/// Whatever this side itself has to say of a call waits in the same line as its start and is written only while
+/// there is room in the output. A peer that provokes errors and does not read them thus runs out of places
+/// (`in_flight`) before this side runs out of memory.
+#[derive(Debug)]
+enum State {
+    /// Its arguments are not all here.
+    Assembling { start: Start, partial: Partial },
+    /// It stands in the line to be started.
+    Waiting { start: Start, arguments: Body },
+    /// It stands in the line to be refused.
+    Refused { reason: Refusal, error: RpcError },
+    /// A handler has it.
+    Running,
+    /// A handler has it and is to be dropped.
+    Stopping { why: Stop },
+    /// Its answer is in the bulk queue.
+    Answering,
+}
+
+/// What is known of a call before its arguments are.
+#[derive(Debug)]
+struct Start {
+    method: MethodName,
+    metadata: Metadata,
+}
+
+#[derive(Debug)]
+struct Call {
+    state: State,
+    deadline: Option<Deadline>,
+}
+
+/// The calls that the peer makes.
+///
+/// Each id in `line` is open and Waiting or Refused; each call that is Waiting or Refused is in `line` once.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    open: IdTable<Call>,
+    line: VecDeque<u32>,
+    /// The highest id of the peer's calls, accepted or not.
+    highest: u32,
+    /// The highest that is accepted; `None` for any.
+    last: Option<u32>,
+    earliest: Earliest,
+    names: NamesIn,
+}
+
+impl Inbound {
+    pub(super) fn new() -> Self {
+        Self {
+            open: IdTable::new(),
+            line: VecDeque::new(),
+            highest: 0,
+            last: None,
+            earliest: Earliest::default(),
+            names: NamesIn::default(),
+        }
+    }
+
+    // ----- frames -----
+
+    pub(super) fn handle_name(
+        &mut self,
+        name: Name<'_>,
+        tools: &mut Tools<'_>,
+    ) -> Result<(), ConnectionError> {
+        Ok(self.names.bind(name, tools.config.names)?)
+    }
+
+    /// A CALL: a new call, or more of one's arguments.
+    pub(super) fn handle_call(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        tools: &mut Tools<'_>,
+    ) -> Result<(), ConnectionError> {
+        let id = header.id;
+        let more = header.flags.has(Flags::MORE);
+        if id > self.highest {
+            self.highest = id;
+            return if self.last.is_some() { Ok(()) } else { self.open_call(id, header.flags, body, tools) };
+        }
+        let Some(call) = self.open.get_mut(id) else { return Ok(()) };
+        match std::mem::replace(&mut call.state, State::Running) {
+            State::Assembling { start, partial } => {
+                match partial.append(body, more, tools.budget) {
+                    Ok(Assembled::Partly(partial)) => call.state = State::Assembling { start, partial },
+                    Ok(Assembled::Whole(arguments)) => {
+                        self.line.push_back(id);
+                        call.state = State::Waiting { start, arguments };
+                    }
+                    Err(error) => {
+                        self.open.remove(id);
+                        return Err(error);
+                    }
+                }
+                Ok(())
+            }
+            // The rest of arguments that are not wanted any more.
+            refused @ State::Refused { .. } => {
+                call.state = refused;
+                Ok(())
+            }
+            complete => {
+                call.state = complete;
+                Err(Misbehaviour::SecondCall { id }.into())
+            }
+        }
+    }
+
+    /// A CANCEL.
+    pub(super) fn handle_cancel(&mut self, id: u32, tools: &mut Tools<'_>) -> Result<(), ConnectionError> {
+        self.check_known(id)?;
+        self.stop(id, Stop::Cancelled, tools);
+        Ok(())
+    }
+
+    /// A frame about an id that is not open: old ones are ignored, unheard-of ones are not.
+    pub(super) fn check_known(&self, id: u32) -> Result<(), ConnectionError> {
+        if id <= self.highest { Ok(()) } else { Err(Misbehaviour::NeverOpened { id }.into()) }
+    }
+
+    /// The grant for arguments that are being received.
+    pub(super) fn grant(&mut self, id: u32) -> bool {
+        match self.open.get_mut(id).map(|call| &mut call.state) {
+            Some(State::Assembling { partial, .. }) => {
+                partial.grant();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    // ----- commands -----
+
+    /// The next call to start, if there is room for what it may answer.
+    pub(super) fn poll_start(&mut self, tools: &mut Tools<'_>) -> Option<IncomingCall> {
+        loop {
+            let full = tools.output.backlog() >= tools.config.output
+                || tools.output.bulk.answer_bytes() >= tools.config.bulk;
+            if full {
+                return None;
+            }
+            let id = self.line.pop_front()?;
+            let Some(call) = self.open.get_mut(id) else { continue };
+            match std::mem::replace(&mut call.state, State::Running) {
+                // ## Waiting => (Running | ended): work whose time is over is not begun.
+                State::Waiting { arguments, .. }
+                    if call.deadline.is_some_and(|deadline| deadline.has_passed(tools.now)) =>
+                {
+                    tools.release(arguments);
+                    self.refuse(id, Refusal::Expired, &expired_before_start(), tools);
+                }
+                State::Waiting { start, arguments } => {
+                    let Start { method, metadata } = start;
+                    let deadline = call.deadline;
+                    self.earliest.note(deadline);
+                    return Some(IncomingCall { id: CallId(id), method, deadline, metadata, arguments });
+                }
+                // ## Refused => ended
+                State::Refused { reason, error } => self.refuse(id, reason, &error, tools),
+                // Not in the line by the invariant; put back, so that nothing is lost if it does not hold.
+                other => call.state = other,
+            }
+        }
+    }
+
+    /// Answers a call whose handler has ended. A call that is gone needs no answer.
+    pub(super) fn answer(&mut self, id: CallId, answer: Answer, peer: &Hello, tools: &mut Tools<'_>) {
+        let id = id.0;
+        if !matches!(self.state(id), Some(State::Running | State::Stopping { .. })) {
+            return;
+        }
+        match answer {
+            Answer::Error(error) => self.end_with(id, &error, tools),
+            Answer::Reply { metadata, payload } => {
+                let head = ReplyHead { metadata };
+                match check_answer(&head.metadata, payload.len(), peer) {
+                    Ok(()) => {
+                        let write = |frame: &mut FrameWriter<'_>| head.write(frame);
+                        self.send(
+                            Header { kind: Kind::Reply, flags: Flags::NONE, id },
+                            write,
+                            payload,
+                            peer,
+                            tools,
+                        );
+                    }
+                    Err(error) => self.end_with(id, &error, tools),
+                }
+            }
+            Answer::App { metadata, detail } => {
+                let head = ErrorHead { code: Code::UNKNOWN, message: String::new(), metadata };
+                let flags = Flags::APP.with(Flags::STARTED);
+                match check_answer(&head.metadata, detail.len(), peer) {
+                    Ok(()) => {
+                        let write = |frame: &mut FrameWriter<'_>| head.write(frame);
+                        self.send(Header { kind: Kind::Error, flags, id }, write, detail, peer, tools);
+                    }
+                    Err(error) => self.end_with(id, &error, tools),
+                }
+            }
+        }
+    }
+
+    /// The handler of a call that was to be stopped is gone.
+    pub(super) fn stopped(&mut self, id: CallId, tools: &mut Tools<'_>) {
+        if let Some(State::Stopping { why }) = self.state(id.0) {
+            let error = stopped_handler(*why);
+            self.end_with(id.0, &error, tools);
+        }
+    }
+
+    /// Accepts no further calls, and says which one is the last.
+    pub(super) fn drain(&mut self) -> u32 {
+        *self.last.get_or_insert(self.highest)
+    }
+
+    // ----- what happened -----
+
+    /// The last part of an answer is framed.
+    pub(super) fn handle_framed(&mut self, id: u32) {
+        if matches!(self.state(id), Some(State::Answering)) {
+            self.open.remove(id);
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.earliest.timeout()
+    }
+
+    pub(super) fn handle_timeout(&mut self, tools: &mut Tools<'_>) {
+        if !self.earliest.take_due(tools.now) {
+            return;
+        }
+        let mut due = Vec::new();
+        for (id, call) in self.open.iter_mut() {
+            match (&call.state, call.deadline) {
+                // Those in the line are looked at when their turn comes, and those that stop are stopped.
+                (State::Waiting { .. } | State::Refused { .. } | State::Stopping { .. }, _) | (_, None) => {}
+                (_, Some(deadline)) if deadline.has_passed(tools.now) => due.push(id),
+                (_, later) => self.earliest.note(later),
+            }
+        }
+        for id in due {
+            self.stop(id, Stop::Expired, tools);
+        }
+    }
+
+    /// The connection is over: handlers are to be dropped, everything else is forgotten.
+    pub(super) fn handle_lost(&mut self, tools: &mut Tools<'_>) {
+        self.line.clear();
+        for (id, call) in self.open.drain() {
+            match call.state {
+                State::Running | State::Stopping { .. } => {
+                    tools.events.push_back(Event::Stop { id: CallId(id), why: Stop::Lost });
+                }
+                State::Assembling { partial, .. } => partial.abandon(tools.budget),
+                State::Waiting { arguments, .. } => tools.release(arguments),
+                State::Refused { .. } | State::Answering => {}
+            }
+        }
+    }
+
+    // ----- views -----
+
+    pub(super) const fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether calls stand in the line.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    pub(super) const fn highest(&self) -> u32 {
+        self.highest
+    }
+
+    // ----- inside -----
+
+    fn state(&mut self, id: u32) -> Option<&mut State> {
+        self.open.get_mut(id).map(|call| &mut call.state)
+    }
+
+    fn open_call(
+        &mut self,
+        id: u32,
+        flags: Flags,
+        body: &[u8],
+        tools: &mut Tools<'_>,
+    ) -> Result<(), ConnectionError> {
+        let limit = tools.config.in_flight;
+        if self.open.len() >= limit as usize {
+            return Err(Misbehaviour::TooManyCalls { limit }.into());
+        }
+        let more = flags.has(Flags::MORE);
+        let read = match CallStart::read(flags, body) {
+            // The head of a call goes on beyond its first frame: only metadata can be that long.
+            Err(WireError::Truncated { .. }) if more => {
+                return Ok(self.open_refused(id, None, metadata_too_large()));
+            }
+            read => read?,
+        };
+        let deadline = read.remaining.map(|micros| Deadline::from_wire(micros, tools.now));
+        let method = match read.method {
+            Method::Text(name) => MethodName { name: name.into(), number: None },
+            Method::Bound(number) => {
+                MethodName { name: self.names.get(number)?.clone(), number: Some(number) }
+            }
+        };
+        let metadata = match read.metadata {
+            Ok(metadata) => metadata,
+            Err(unfit) => return Ok(self.open_refused(id, deadline, refuse_metadata(unfit))),
+        };
+        let (size, largest) = (read.payload.total, tools.config.largest_payload());
+        if size > largest {
+            return Ok(self.open_refused(id, deadline, refuse_size(size, largest)));
+        }
+        let start = Start { method, metadata };
+        let assembled = Partial::begin(id, read.payload, more, tools.config.eager, tools.budget, tools.pool)?;
+        let state = match assembled {
+            Assembled::Partly(partial) => {
+                self.earliest.note(deadline);
+                State::Assembling { start, partial }
+            }
+            Assembled::Whole(arguments) => {
+                self.line.push_back(id);
+                State::Waiting { start, arguments }
+            }
+        };
+        self.open.insert(id, Call { state, deadline });
+        Ok(())
+    }
+
+    fn open_refused(&mut self, id: u32, deadline: Option<Deadline>, refused: (Refusal, RpcError)) {
+        let (reason, error) = refused;
+        self.line.push_back(id);
+        self.open.insert(id, Call { state: State::Refused { reason, error }, deadline });
+    }
+
+    /// Moves a call that is cancelled or expired towards its end.
+    fn stop(&mut self, id: u32, why: Stop, tools: &mut Tools<'_>) {
+        let Some(call) = self.open.get_mut(id) else { return };
+        let refused = || {
+            let (reason, error) = match why {
+                Stop::Expired => (Refusal::Expired, expired_before_start()),
+                Stop::Cancelled | Stop::Lost => (
+                    Refusal::Cancelled,
+                    RpcError::new(
+                        Code::CANCELLED,
+                        Delivery::Refused,
+                        "cancelled before its handler was started",
+                    ),
+                ),
+            };
+            State::Refused { reason, error }
+        };
+        match std::mem::replace(&mut call.state, State::Running) {
+            // ## Assembling => Refused
+            State::Assembling { partial, .. } => {
+                partial.abandon(tools.budget);
+                call.state = refused();
+                self.line.push_back(id);
+            }
+            // ## Waiting => Refused: it keeps its place in the line.
+            State::Waiting { arguments, .. } => {
+                call.state = refused();
+                tools.release(arguments);
+            }
+            // ## Running => Stopping: the call counts until the handler is gone.
+            State::Running => {
+                call.state = State::Stopping { why };
+                tools.events.push_back(Event::Stop { id: CallId(id), why });
+            }
+            // ## Answering => ended: the rest of the answer is not wanted.
+            State::Answering => {
+                tools.output.bulk.remove(id);
+                let error = stopped_handler(why);
+                self.end_with(id, &error, tools);
+            }
+            same @ (State::Refused { .. } | State::Stopping { .. }) => call.state = same,
+        }
+    }
+
+    fn refuse(&mut self, id: u32, reason: Refusal, error: &RpcError, tools: &mut Tools<'_>) {
+        tools.events.push_back(Event::Refused(reason));
+        self.end_with(id, error, tools);
+    }
+
+    /// Writes an ERROR without detail as the call's last frame.
+    fn end_with(&mut self, id: u32, error: &RpcError, tools: &mut Tools<'_>) {
+        self.open.remove(id);
+        let mut flags = Flags::NONE;
+        if !error.delivery().is_harmless() {
+            flags = flags.with(Flags::STARTED);
+        } else if error.is_resend() {
+            flags = flags.with(Flags::RESEND);
+        }
+        let metadata = match metadata_size(error.metadata()) > limits::METADATA {
+            true => Metadata::new(),
+            false => error.metadata().clone(),
+        };
+        let head = ErrorHead { code: error.code(), message: error.message().to_owned(), metadata };
+        tools.output.frame(|out| head.write_frame(out, flags, id));
+    }
+
+    /// Writes an answer's first frame, and hands the rest of a large one to the bulk queue.
+    fn send(
+        &mut self,
+        header: Header,
+        head: impl FnOnce(&mut FrameWriter<'_>),
+        payload: Vec<u8>,
+        peer: &Hello,
+        tools: &mut Tools<'_>,
+    ) {
+        let Header { kind, flags, id } = header;
+        let size = payload.len();
+        let first = if size <= limits::INLINE_PAYLOAD { size } else { limits::INLINE_PAYLOAD };
+        let first = first.min(usize::try_from(peer.eager).unwrap_or(usize::MAX));
+        let more = first < size;
+        let with_more = if more { flags.with(Flags::MORE) } else { flags };
+        tools.output.frame(|out| {
+            let mut frame = FrameWriter::new(out, Header { kind, flags: with_more, id });
+            if more {
+                frame.total(size as u32);
+            }
+            head(&mut frame);
+            frame.payload(&payload[..first]);
+            frame.finish();
+        });
+        if more {
+            if let Some(call) = self.open.get_mut(id) {
+                call.state = State::Answering;
+                self.earliest.note(call.deadline);
+            }
+            tools.output.bulk.push(Bulk::new(id, kind, flags, payload, first, peer.eager));
+        } else {
+            self.open.remove(id);
+            tools.pool.put(payload);
+        }
+    }
+}
+
+/// Refuses an answer that the caller would not take.
+fn check_answer(metadata: &Metadata, size: usize, peer: &Hello) -> Result<(), RpcError> {
+    let text = if size as u64 > peer.message {
+        let limit = peer.message;
+        format!(
+            "a reply of {size} bytes is larger than the caller's message limit of {limit} bytes (`message`)"
+        )
+    } else if metadata_size(metadata) > limits::METADATA || metadata.len() > limits::METADATA_ENTRIES {
+        let limit = limits::METADATA;
+        format!("reply metadata of {} bytes, at most {limit} are allowed", metadata_size(metadata))
+    } else {
+        return Ok(());
+    };
+    Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, text))
+}
+
+fn stopped_handler(why: Stop) -> RpcError {
+    match why {
+        Stop::Expired => RpcError::new(
+            Code::DEADLINE_EXCEEDED,
+            Delivery::Executed,
+            "its time ran out while the handler ran",
+        ),
+        Stop::Cancelled | Stop::Lost => {
+            RpcError::new(Code::CANCELLED, Delivery::Executed, "cancelled while the handler ran")
+        }
+    }
+}
+
+fn expired_before_start() -> RpcError {
+    let text = "its time was over before its handler could be started";
+    RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Refused, text)
+}
+
+fn refuse_size(size: usize, limit: usize) -> (Refusal, RpcError) {
+    let text = format!(
+        "arguments of {size} bytes are larger than the callee's message limit of {limit} bytes (`message`)"
+    );
+    (Refusal::TooLarge, RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text))
+}
+
+fn refuse_metadata(unfit: Unfit) -> (Refusal, RpcError) {
+    match unfit {
+        Unfit::TooLarge => metadata_too_large(),
+        Unfit::Key => {
+            let text = "a metadata key is not made of 1 to 128 of `a-z 0-9 - _ .`, or comes twice";
+            (Refusal::BadMetadata, RpcError::new(Code::INVALID_ARGUMENT, Delivery::Refused, text))
+        }
+    }
+}
+
+fn metadata_too_large() -> (Refusal, RpcError) {
+    let text =
+        format!("metadata larger than {} bytes or {} entries", limits::METADATA, limits::METADATA_ENTRIES);
+    (Refusal::TooLarge, RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text))
+}

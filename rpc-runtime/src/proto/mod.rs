@@ -1,0 +1,65 @@
+//! The protocol machine: one connection, both sides, no socket, no clock, no task. Bytes and `now` go in; bytes,
+//! events and the next timeout come out. It owns what the frames *mean*; their form is `wire/`'s.
+//!
+//! # Grammar
+//!
+//! - `handle_*` takes what happened: bytes read, bytes written, a timeout, the end of the transport.
+//! - `poll_*` gives what is to be done: a segment to write, a call to start, an event, the next timeout.
+//! - Bare verbs are the application's commands: [`call`](Connection::call), [`cancel`](Connection::cancel),
+//!   [`answer`](Connection::answer), [`stopped`](Connection::stopped), [`release`](Connection::release),
+//!   [`drain`](Connection::drain).
+//!
+//! After any of the first or third kind, take all events, then start calls, then write. Everything that was
+//! read goes in before the first call is started, so that a CANCEL read in the same batch prevents the start.
+//!
+//! # Who owns what
+//!
+//! | | |
+//! |---|---|
+//! | [`Connection`] | routes frames, timers and commands; owns no field that two of the others share |
+//! | `handshake` | the preface and the peer's HELLO |
+//! | `outbound` | the calls that this side makes, from the queue to the answer |
+//! | `inbound` | the calls that the peer makes, from the first frame to the last |
+//! | `names` | method names bound to numbers, each way |
+//! | `assembly` | payloads that arrive in parts, and the budget for large ones |
+//! | `output` | framed bytes in their order, and what of them the transport took |
+//! | `bulk` | the rest of large payloads, cut into frames turn by turn |
+//! | `keepalive`, `progress` | whether the peer is alive, and whether it moves |
+//!
+//! # Invariants, held by `tests/`
+//!
+//! 1. Ids rise strictly on each side and are never used again.
+//! 2. Each call ends exactly once, with its own answer.
+//! 3. `inbound.open <= in_flight`; `outbound.open <= the peer's in_flight`.
+//! 4. `inbound.open <= ` the peer's `outbound.open`: the callee ends a call before the caller can count it out.
+//! 5. `budget.used <= assembly`, and is the sum of the bodies that are out or being assembled.
+//! 6. `written <= framed`; a call is `NotSent` only if its last byte is beyond `written`.
+//! 7. Once closed, all tables are empty.
+
+mod assembly;
+mod bulk;
+mod config;
+mod connection;
+mod deadlines;
+mod error;
+mod event;
+mod handshake;
+mod id;
+mod inbound;
+mod keepalive;
+mod names;
+mod outbound;
+mod output;
+mod phase;
+mod pool;
+mod progress;
+mod timer;
+
+pub use config::{Config, Side};
+pub use connection::Connection;
+pub use error::{ConnectionError, Misbehaviour};
+pub use event::{Answer, Body, Event, IncomingCall, MethodName, OutgoingCall, Received, Refusal, Stop};
+pub use id::{CallId, CallKey};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,558 @@
+//! Owns [`Outbound`]: the calls that this side makes, from the queue to the answer. Does not own the frames it
+//! writes (`output`) nor the budget for what arrives (`assembly`).
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use slab::Slab;
+
+use crate::call::{Code, Deadline, Delivery, RpcError};
+use crate::limits;
+use crate::proto::assembly::{Assembled, Budget, Partial};
+use crate::proto::bulk::Bulk;
+use crate::proto::deadlines::Earliest;
+use crate::proto::event::{Event, OutgoingCall, Received};
+use crate::proto::id::{CallKey, IdTable};
+use crate::proto::names::NamesOut;
+use crate::proto::output::Output;
+use crate::proto::pool::Pool;
+use crate::proto::{Config, ConnectionError, Misbehaviour, Side};
+use crate::wire::{
+    CallHead, ErrorHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, ReplyHead, metadata_size,
+    write_cancel,
+};
+
+/// Where a call of this side is.
+///
+/// ```text
+///   call() ─▶ Queued ──a place is free──▶ Sending ──last byte framed──▶ Sent ──callee's last frame──▶ ended
+///                │                           │                           │
+///                │ cancel, deadline          │ cancel, deadline: CANCEL  │
+///                ▼                           ▼                           ▼
+///              ended                     Abandoned ────callee's last frame────▶ forgotten
+/// ```
+///
+/// A small call goes from Queued to Sent in one step. Abandoned calls have ended for the application, but count
+/// until the callee has sent its last frame.
+#[derive(Debug)]
+enum State {
+    /// It waits for the handshake, for one of the peer's places, or for room in the output.
+    Queued { turn: u64, call: OutgoingCall },
+    /// Its head is framed, and its arguments are in the bulk queue.
+    Sending { arguments: usize },
+    /// All of it is framed; `end` is the position after its last byte.
+    Sent { end: u64 },
+    /// The application does not wait for it.
+    Abandoned,
+}
+
+#[derive(Debug)]
+struct Call {
+    /// Meaningless while queued.
+    id: u32,
+    state: State,
+    deadline: Option<Deadline>,
+    /// The part of the answer that is here.
+    answer: Option<(AnswerHead, Partial)>,
+}
+
+#[derive(Debug)]
+enum AnswerHead {
+    Reply(ReplyHead),
+    App(ErrorHead),
+}
+
+/// What the sub-machines lend while a call is moved.
+#[derive(Debug)]
+pub(super) struct Tools<'a> {
+    pub(super) config: &'a Config,
+    pub(super) output: &'a mut Output,
+    pub(super) budget: &'a mut Budget,
+    pub(super) pool: &'a mut Pool,
+    pub(super) events: &'a mut VecDeque<Event>,
+    pub(super) now: Instant,
+}
+
+/// The calls that this side makes.
+///
+/// `held` is the sum of the arguments of queued and sending calls; `open.len()` counts all that have an id.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    next_id: u32,
+    calls: Slab<Call>,
+    open: IdTable<usize>,
+    queue: BTreeMap<u64, usize>,
+    turns: u64,
+    held: usize,
+    earliest: Earliest,
+    names: NamesOut,
+    /// What the peer said of itself; `None` before its HELLO.
+    peer: Option<Hello>,
+    retired: bool,
+}
+
+impl Outbound {
+    pub(super) fn new(side: Side, config: &Config) -> Self {
+        Self {
+            next_id: config.first_id.unwrap_or_else(|| side.first_id()),
+            calls: Slab::new(),
+            open: IdTable::new(),
+            queue: BTreeMap::new(),
+            turns: 0,
+            held: 0,
+            earliest: Earliest::default(),
+            names: NamesOut::default(),
+            peer: None,
+            retired: false,
+        }
+    }
+
+    // ----- commands -----
+
+    /// Takes a call, to be sent at once or in its turn.
+    pub(super) fn call(&mut self, call: OutgoingCall, tools: &mut Tools<'_>) -> Result<CallKey, RpcError> {
+        if self.retired {
+            return Err(retired());
+        }
+        if call.deadline.is_some_and(|deadline| deadline.has_passed(tools.now)) {
+            return Err(expired(Delivery::NotSent, "its time was over before it could be sent"));
+        }
+        check_head(&call)?;
+        let size = call.arguments.len();
+        let largest =
+            self.peer.as_ref().map_or(u64::MAX, |peer| peer.message).min(tools.config.message as u64);
+        if size as u64 > largest {
+            return Err(too_large(size, largest));
+        }
+        if self.queue.len() >= tools.config.queue || self.held + size > tools.config.queue_bytes {
+            return Err(self.queue_full(tools.config));
+        }
+        self.held += size;
+        self.earliest.note(call.deadline);
+        let deadline = call.deadline;
+        let turn = self.turns;
+        self.turns += 1;
+        let state = State::Queued { turn, call };
+        let key = self.calls.insert(Call { id: 0, state, deadline, answer: None });
+        self.queue.insert(turn, key);
+        self.dispatch(tools);
+        Ok(CallKey(key))
+    }
+
+    /// The application gives the call up. No event follows.
+    pub(super) fn cancel(&mut self, key: CallKey, tools: &mut Tools<'_>) {
+        if self.calls.contains(key.0) {
+            self.give_up(key.0, tools);
+        }
+    }
+
+    /// Sends what waits, as far as there are places and room.
+    pub(super) fn dispatch(&mut self, tools: &mut Tools<'_>) {
+        while let Some((&turn, &key)) = self.queue.first_key_value() {
+            let Some(peer) = &self.peer else { return };
+            if self.open.len() >= peer.in_flight as usize || tools.output.backlog() >= tools.config.output {
+                return;
+            }
+            if self.next_id > limits::LAST_ID {
+                return self.retire(tools);
+            }
+            self.queue.remove(&turn);
+            self.send(key, tools);
+        }
+    }
+
+    /// Takes no further calls, and hands those that wait back as never sent.
+    pub(super) fn retire(&mut self, tools: &mut Tools<'_>) {
+        if !self.retired {
+            self.retired = true;
+            tools.events.push_back(Event::Retire);
+        }
+        while let Some((_, key)) = self.queue.pop_first() {
+            self.end(key, Received::Error(retired()), tools);
+        }
+    }
+
+    // ----- what happened -----
+
+    pub(super) fn handle_hello(&mut self, hello: Hello, tools: &mut Tools<'_>) {
+        self.names.allow(hello.names);
+        self.peer = Some(hello);
+        self.dispatch(tools);
+    }
+
+    /// A REPLY or ERROR.
+    pub(super) fn handle_answer(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        tools: &mut Tools<'_>,
+    ) -> Result<(), ConnectionError> {
+        let id = header.id;
+        let more = header.flags.has(Flags::MORE);
+        let Some(&mut key) = self.open.get_mut(id) else { return self.check_known(id) };
+        let Some(call) = self.calls.get_mut(key) else { return Ok(()) };
+        if matches!(call.state, State::Abandoned) {
+            // What still comes is of no interest, but until the last frame the call counts.
+            if !more {
+                self.forget(key, tools);
+            }
+            return Ok(());
+        }
+        let whole_error = header.kind == Kind::Error && !header.flags.has(Flags::APP);
+        if whole_error {
+            let error = read_error(header.flags, body)?;
+            self.end(key, Received::Error(error), tools);
+            return Ok(());
+        }
+        let (head, assembled) = match call.answer.take() {
+            Some((head, partial)) => {
+                if matches!(head, AnswerHead::App(_)) != (header.kind == Kind::Error) {
+                    partial.abandon(tools.budget);
+                    return Err(Misbehaviour::WrongTotal { id }.into());
+                }
+                (head, partial.append(body, more, tools.budget)?)
+            }
+            None => match begin_answer(header, body, tools)? {
+                Begun::TooLarge(error) => {
+                    self.give_up(key, tools);
+                    tools
+                        .events
+                        .push_back(Event::Ended { key: CallKey(key), outcome: Received::Error(error) });
+                    return Ok(());
+                }
+                Begun::Assembled(head, assembled) => (head, assembled),
+            },
+        };
+        match assembled {
+            Assembled::Partly(partial) => {
+                if let Some(call) = self.calls.get_mut(key) {
+                    call.answer = Some((head, partial));
+                }
+            }
+            Assembled::Whole(body) => {
+                let outcome = match head {
+                    AnswerHead::Reply(head) => Received::Reply { metadata: head.metadata, body },
+                    AnswerHead::App(head) => Received::App { metadata: head.metadata, detail: body },
+                };
+                self.end(key, outcome, tools);
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame about an id that is not open: old ones are ignored, unheard-of ones are not.
+    pub(super) fn check_known(&self, id: u32) -> Result<(), ConnectionError> {
+        if id < self.next_id { Ok(()) } else { Err(Misbehaviour::NeverOpened { id }.into()) }
+    }
+
+    /// The grant for an answer that is being received.
+    pub(super) fn grant(&mut self, id: u32) -> bool {
+        let Some(&mut key) = self.open.get_mut(id) else { return false };
+        match self.calls.get_mut(key).and_then(|call| call.answer.as_mut()) {
+            Some((_, partial)) => {
+                partial.grant();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The last part of a call's arguments is framed.
+    pub(super) fn handle_framed(&mut self, id: u32, end: u64) {
+        let Some(&mut key) = self.open.get_mut(id) else { return };
+        if let Some(call) = self.calls.get_mut(key)
+            && let State::Sending { arguments } = call.state
+        {
+            self.held -= arguments;
+            call.state = State::Sent { end };
+        }
+    }
+
+    /// The peer accepts no call above `said.last`.
+    pub(super) fn handle_goaway(&mut self, said: &Goaway, tools: &mut Tools<'_>) {
+        self.retire(tools);
+        let above: Vec<usize> =
+            self.calls.iter().filter(|(_, call)| call.id > said.last).map(|(key, _)| key).collect();
+        for key in above {
+            let text = format!("the peer is draining: {}", said.text.escape_debug());
+            let error = RpcError::new(Code::UNAVAILABLE, Delivery::Refused, text).with_resend();
+            self.end(key, Received::Error(error), tools);
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.earliest.timeout()
+    }
+
+    pub(super) fn handle_timeout(&mut self, tools: &mut Tools<'_>) {
+        if !self.earliest.take_due(tools.now) {
+            return;
+        }
+        let mut due = Vec::new();
+        for (key, call) in &self.calls {
+            match call.deadline {
+                Some(deadline) if deadline.has_passed(tools.now) => due.push(key),
+                later => self.earliest.note(later),
+            }
+        }
+        for key in due {
+            let delivery = self.delivery(key, None);
+            let text = match self.calls.get(key).map(|call| &call.state) {
+                Some(State::Queued { .. }) => "its time ran out while it waited to be sent",
+                Some(State::Sending { .. }) => "its time ran out while its arguments were being sent",
+                _ => "its time ran out while it waited for the answer",
+            };
+            self.give_up(key, tools);
+            let outcome = Received::Error(expired(delivery, text));
+            tools.events.push_back(Event::Ended { key: CallKey(key), outcome });
+        }
+    }
+
+    /// The connection is over: every call ends, with what is known of it. `written` is the position up to which
+    /// the transport took everything, or `None` if it may still take what is framed.
+    pub(super) fn handle_lost(
+        &mut self,
+        error: &ConnectionError,
+        written: Option<u64>,
+        tools: &mut Tools<'_>,
+    ) {
+        self.retired = true;
+        self.queue.clear();
+        let keys: Vec<usize> = self.calls.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let outcome = Received::Error(error.cut(self.delivery(key, written)));
+            self.end(key, outcome, tools);
+        }
+    }
+
+    // ----- views -----
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Calls that have an id and have not been counted out.
+    pub(super) const fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) const fn peer(&self) -> Option<&Hello> {
+        self.peer.as_ref()
+    }
+
+    pub(super) const fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> usize {
+        self.held
+    }
+
+    // ----- inside -----
+
+    fn send(&mut self, key: usize, tools: &mut Tools<'_>) {
+        let Some(peer) = &self.peer else { return };
+        let Some(entry) = self.calls.get_mut(key) else { return };
+        let id = self.next_id;
+        let State::Queued { call, .. } = std::mem::replace(&mut entry.state, State::Sending { arguments: 0 })
+        else {
+            return;
+        };
+        let size = call.arguments.len();
+        if size as u64 > peer.message {
+            let error = too_large(size, peer.message);
+            self.held -= size;
+            return self.end(key, Received::Error(error), tools);
+        }
+        self.next_id += 2;
+        entry.id = id;
+        self.open.insert(id, key);
+        let first = if size <= limits::INLINE_PAYLOAD { size } else { limits::INLINE_PAYLOAD };
+        let first = first.min(usize::try_from(peer.eager).unwrap_or(usize::MAX));
+        let more = first < size;
+        let flags = if more { Flags::MORE } else { Flags::NONE };
+        let names = &mut self.names;
+        let end = tools.output.frame(|out| {
+            let method = names.method(&call.method, out);
+            let remaining = call.deadline.map(|deadline| deadline.to_wire(tools.now));
+            let mut frame = FrameWriter::new(out, Header { kind: Kind::Call, flags, id });
+            if more {
+                frame.total(size as u32);
+            }
+            CallHead { method, remaining, metadata: call.metadata }.write(&mut frame);
+            frame.payload(&call.arguments[..first]);
+            frame.finish();
+        });
+        if more {
+            entry.state = State::Sending { arguments: size };
+            let bulk = Bulk::new(id, Kind::Call, Flags::NONE, call.arguments, first, peer.eager);
+            tools.output.bulk.push(bulk);
+        } else {
+            entry.state = State::Sent { end };
+            self.held -= size;
+            tools.pool.put(call.arguments);
+        }
+    }
+
+    /// Ends a call that is no longer waited for: it leaves the queue, or its callee is told.
+    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) {
+        let Some(call) = self.calls.get_mut(key) else { return };
+        if let Some((_, partial)) = call.answer.take() {
+            partial.abandon(tools.budget);
+        }
+        match std::mem::replace(&mut call.state, State::Abandoned) {
+            // ## Queued => ended: nobody else knows of it.
+            State::Queued { turn, call } => {
+                self.held -= call.arguments.len();
+                self.queue.remove(&turn);
+                self.calls.remove(key);
+            }
+            // ## Sending | Sent => Abandoned: it counts until the callee has said its last word.
+            State::Sending { arguments } => {
+                self.held -= arguments;
+                let id = call.id;
+                call.deadline = None;
+                tools.output.bulk.remove(id);
+                tools.output.frame(|out| write_cancel(out, id));
+            }
+            State::Sent { .. } => {
+                let id = call.id;
+                call.deadline = None;
+                tools.output.frame(|out| write_cancel(out, id));
+            }
+            State::Abandoned => {}
+        }
+    }
+
+    /// Takes a call out of all tables and tells the application, unless it has given the call up.
+    fn end(&mut self, key: usize, outcome: Received, tools: &mut Tools<'_>) {
+        if self.forget(key, tools) {
+            tools.events.push_back(Event::Ended { key: CallKey(key), outcome });
+        }
+    }
+
+    /// Takes a call out of all tables; says whether the application still waited for it.
+    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> bool {
+        let Some(call) = self.calls.try_remove(key) else { return false };
+        if let Some((_, partial)) = call.answer {
+            partial.abandon(tools.budget);
+        }
+        match call.state {
+            State::Queued { turn, call } => {
+                self.held -= call.arguments.len();
+                self.queue.remove(&turn);
+                return true;
+            }
+            // The answer came before the last argument byte left: the rest is of no use.
+            State::Sending { arguments } => {
+                self.held -= arguments;
+                tools.output.bulk.remove(call.id);
+            }
+            State::Sent { .. } | State::Abandoned => {}
+        }
+        self.open.remove(call.id);
+        !matches!(call.state, State::Abandoned)
+    }
+
+    /// What is known of a call that ends here and now.
+    fn delivery(&self, key: usize, written: Option<u64>) -> Delivery {
+        match self.calls.get(key).map(|call| &call.state) {
+            // Without its last byte no handler can have been started.
+            None | Some(State::Queued { .. } | State::Sending { .. }) => Delivery::NotSent,
+            Some(State::Sent { end }) if written.is_some_and(|written| *end > written) => Delivery::NotSent,
+            Some(State::Sent { .. } | State::Abandoned) => Delivery::Unknown,
+        }
+    }
+
+    fn queue_full(&self, config: &Config) -> RpcError {
+        let text = format!(
+            "the connection's queue is full: {} calls and {} bytes wait, at most {} and {} may (`queue`, `queue_bytes`)",
+            self.queue.len(),
+            self.held,
+            config.queue,
+            config.queue_bytes
+        );
+        RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
+    }
+}
+
+enum Begun {
+    TooLarge(RpcError),
+    Assembled(AnswerHead, Assembled),
+}
+
+/// Reads an answer's first frame.
+fn begin_answer(header: Header, body: &[u8], tools: &mut Tools<'_>) -> Result<Begun, ConnectionError> {
+    let (head, payload) = match header.kind {
+        Kind::Reply => {
+            let (head, payload) = ReplyHead::read(header.flags, body)?;
+            (AnswerHead::Reply(head), payload)
+        }
+        _ => {
+            let (head, payload) = ErrorHead::read(header.flags, body)?;
+            (AnswerHead::App(head), payload)
+        }
+    };
+    let (size, limit) = (payload.total, tools.config.largest_payload());
+    if size > limit {
+        let text = format!(
+            "the reply of {size} bytes is larger than this side's message limit of {limit} bytes (`message`)"
+        );
+        return Ok(Begun::TooLarge(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, text)));
+    }
+    let more = header.flags.has(Flags::MORE);
+    let assembled = Partial::begin(header.id, payload, more, tools.config.eager, tools.budget, tools.pool)?;
+    Ok(Begun::Assembled(head, assembled))
+}
+
+/// An ERROR without APP: what the callee says of the call.
+fn read_error(flags: Flags, body: &[u8]) -> Result<RpcError, ConnectionError> {
+    let (head, _) = ErrorHead::read(flags, body)?;
+    let delivery = if flags.has(Flags::STARTED) { Delivery::Executed } else { Delivery::Refused };
+    let error = RpcError::new(head.code, delivery, head.message).with_metadata(head.metadata);
+    Ok(if flags.has(Flags::RESEND) { error.with_resend() } else { error })
+}
+
+/// Refuses what would not fit a first frame.
+fn check_head(call: &OutgoingCall) -> Result<(), RpcError> {
+    let (size, entries) = (metadata_size(&call.metadata), call.metadata.len());
+    if call.method.len() > limits::METHOD_NAME {
+        let text = format!(
+            "a method name of {} bytes, at most {} are allowed",
+            call.method.len(),
+            limits::METHOD_NAME
+        );
+        return Err(RpcError::new(Code::UNIMPLEMENTED, Delivery::NotSent, text));
+    }
+    if size > limits::METADATA || entries > limits::METADATA_ENTRIES {
+        let text = format!(
+            "metadata of {entries} entries and {size} bytes, at most {} and {} are allowed",
+            limits::METADATA_ENTRIES,
+            limits::METADATA
+        );
+        return Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text));
+    }
+    Ok(())
+}
+
+fn expired(delivery: Delivery, text: &'static str) -> RpcError {
+    RpcError::new(Code::DEADLINE_EXCEEDED, delivery, text)
+}
+
+fn retired() -> RpcError {
+    let text = "the connection takes no further calls: it is draining, or its ids are used up";
+    RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text).with_resend()
+}
+
+fn too_large(size: usize, limit: u64) -> RpcError {
+    let text = format!(
+        "arguments of {size} bytes are larger than the message limit of {limit} bytes (`message`, the smaller of both sides')"
+    );
+    RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
+}

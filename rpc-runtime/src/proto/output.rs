@@ -1,0 +1,200 @@
+//! Owns [`Output`]: framed bytes in their order, and the count of what the transport took. Does not know which
+//! call a byte belongs to: it tells positions.
+
+use std::collections::VecDeque;
+
+use crate::limits;
+use crate::proto::Misbehaviour;
+use crate::proto::bulk::BulkQueue;
+use crate::wire::{Goaway, Hello, Kind, PREFACE, write_number};
+
+/// What is to be written, in three lanes.
+///
+/// 1. `control`: PONG, PING, CREDIT, GOAWAY. It goes first, so that neither a sign of life nor a grant ever
+///    waits behind calls.
+/// 2. `segments`: CALL, NAME, REPLY, ERROR, CANCEL, in the order in which they were framed, because CALLs rise
+///    and a CANCEL follows its CALL. A segment holds whole frames.
+/// 3. `bulk`: the rest of large payloads, framed only when the two others are empty.
+///
+/// Positions count the bytes of the second and third lane. Invariant: `written <= handed out <= framed`.
+#[derive(Debug)]
+pub(super) struct Output {
+    control: Vec<u8>,
+    pongs: usize,
+    segments: VecDeque<Vec<u8>>,
+    pub(super) bulk: BulkQueue,
+    /// Handed out and not yet written: control bytes, then bytes of the other lanes.
+    in_hand: VecDeque<(usize, usize)>,
+    framed: u64,
+    written: u64,
+    spare: Vec<u8>,
+    finished: Vec<(u32, Vec<u8>)>,
+}
+
+impl Output {
+    /// Output that begins with the preface and HELLO.
+    pub(super) fn new(hello: &Hello) -> Self {
+        let mut control = PREFACE.to_vec();
+        hello.write(&mut control);
+        Self {
+            control,
+            pongs: 0,
+            segments: VecDeque::new(),
+            bulk: BulkQueue::default(),
+            in_hand: VecDeque::new(),
+            framed: 0,
+            written: 0,
+            spare: Vec::new(),
+            finished: Vec::new(),
+        }
+    }
+
+    /// Appends frames whose order matters; hands back the position after their last byte.
+    pub(super) fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let open = self.segments.back().is_some_and(|segment| segment.len() < limits::SEGMENT);
+        if !open {
+            self.segments.push_back(std::mem::take(&mut self.spare));
+        }
+        if let Some(segment) = self.segments.back_mut() {
+            let before = segment.len();
+            write(segment);
+            self.framed += (segment.len() - before) as u64;
+        }
+        self.framed
+    }
+
+    pub(super) fn ping(&mut self, number: u64) {
+        write_number(&mut self.control, Kind::Ping, 0, number);
+    }
+
+    /// Answers a ping, unless too many answers wait for the peer to read them.
+    pub(super) fn pong(&mut self, number: u64) -> Result<(), Misbehaviour> {
+        if self.pongs >= limits::PINGS {
+            return Err(Misbehaviour::TooManyPings { limit: limits::PINGS });
+        }
+        self.pongs += 1;
+        write_number(&mut self.control, Kind::Pong, 0, number);
+        Ok(())
+    }
+
+    pub(super) fn credit(&mut self, id: u32, amount: usize) {
+        write_number(&mut self.control, Kind::Credit, id, amount as u64);
+    }
+
+    pub(super) fn goaway(&mut self, goaway: &Goaway) {
+        goaway.write(&mut self.control);
+    }
+
+    /// A last word, behind everything that is framed; what is not framed yet never will be.
+    pub(super) fn farewell(&mut self, goaway: &Goaway) {
+        self.bulk = BulkQueue::default();
+        self.frame(|out| goaway.write(out));
+    }
+
+    /// The next bytes to write, or `None` if there are none. Report what was written of them with
+    /// [`wrote`](Self::wrote), and bring the buffer back with [`recycle`](Self::recycle).
+    pub(super) fn poll(&mut self) -> Option<Vec<u8>> {
+        let control = self.control.len();
+        self.pongs = 0;
+        if control > 0 {
+            let mut segment = std::mem::take(&mut self.control);
+            let small = self.segments.front().is_some_and(|first| first.len() <= limits::INLINE_PAYLOAD);
+            let first = if small { self.segments.pop_front() } else { None };
+            let ordered = first.map_or(0, |first| {
+                segment.extend_from_slice(&first);
+                self.recycle(first);
+                segment.len() - control
+            });
+            self.in_hand.push_back((control, ordered));
+            return Some(segment);
+        }
+        if let Some(segment) = self.segments.pop_front() {
+            self.in_hand.push_back((0, segment.len()));
+            return Some(segment);
+        }
+        self.poll_bulk()
+    }
+
+    fn poll_bulk(&mut self) -> Option<Vec<u8>> {
+        let mut segment = std::mem::take(&mut self.spare);
+        while self.bulk.has_ready() && segment.len() < limits::SEGMENT {
+            let alone = segment.is_empty();
+            self.finished.extend(self.bulk.cut(alone, &mut segment));
+        }
+        self.framed += segment.len() as u64;
+        if segment.is_empty() {
+            self.spare = segment;
+            return None;
+        }
+        self.in_hand.push_back((0, segment.len()));
+        Some(segment)
+    }
+
+    /// A payload that has been framed to its end, and the position after its last byte or beyond.
+    pub(super) fn poll_finished(&mut self) -> Option<(u32, Vec<u8>, u64)> {
+        self.finished.pop().map(|(id, payload)| (id, payload, self.framed))
+    }
+
+    /// The transport took so many bytes.
+    pub(super) fn wrote(&mut self, mut bytes: usize) {
+        while let Some((control, ordered)) = self.in_hand.front_mut() {
+            let skipped = bytes.min(*control);
+            *control -= skipped;
+            bytes -= skipped;
+            let taken = bytes.min(*ordered);
+            *ordered -= taken;
+            bytes -= taken;
+            self.written += taken as u64;
+            if *control + *ordered > 0 {
+                return;
+            }
+            self.in_hand.pop_front();
+        }
+    }
+
+    /// Takes a segment's buffer back for the next one.
+    pub(super) fn recycle(&mut self, mut segment: Vec<u8>) {
+        let worth_it =
+            segment.capacity() <= 2 * limits::SEGMENT && segment.capacity() > self.spare.capacity();
+        if worth_it {
+            segment.clear();
+            self.spare = segment;
+        }
+    }
+
+    /// The position up to which the transport took everything.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Bytes framed and not yet written.
+    pub(super) const fn backlog(&self) -> usize {
+        // Bounded by the output limit and a few segments, so it fits.
+        (self.framed - self.written) as usize
+    }
+
+    /// Whether everything has been written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.segments.is_empty() && self.bulk.is_empty() && self.in_hand.is_empty()
+    }
+
+    /// Whether there are bytes to hand out.
+    pub(super) fn has_more(&self) -> bool {
+        !self.control.is_empty() || !self.segments.is_empty() || self.bulk.has_ready()
+    }
+
+    /// Gives back the memory that waits for use.
+    pub(super) fn shrink(&mut self) {
+        self.spare = Vec::new();
+    }
+
+    /// Forgets everything: there is nobody to write to.
+    pub(super) fn clear(&mut self) {
+        self.control = Vec::new();
+        self.segments = VecDeque::new();
+        self.bulk = BulkQueue::default();
+        self.in_hand = VecDeque::new();
+        self.finished = Vec::new();
+        self.shrink();
+    }
+}

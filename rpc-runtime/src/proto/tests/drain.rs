@@ -1,0 +1,206 @@
+//! GOAWAY and the ends of connections: what is accepted finishes, what is not may be sent again, what is cut says so.
+
+use std::time::Duration;
+
+use super::pair::{Pair, bytes_of};
+use crate::call::{Code, Delivery, RpcError};
+use crate::limits;
+use crate::proto::{Config, ConnectionError, Stop};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn accepted_calls_finish_and_later_ones_are_handed_back() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let first = pair.client.call(b"accepted", now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    let second = pair.client.call(b"too late", now);
+    // The second call is on its way when the GOAWAY is read.
+    pair.drive();
+    assert_eq!(pair.server.started.len(), 1);
+    let (key, outcome) = pair.client.ended.remove(0);
+    let error = bytes_of(outcome).unwrap_err();
+    assert_eq!((key, error.code(), error.delivery()), (second, Code::UNAVAILABLE, Delivery::Refused));
+    assert!(error.is_resend() && error.message().contains("bye"), "{error}");
+    assert!(pair.client.retired && !pair.client.machine.takes_calls());
+    assert!(pair.client.closed.is_none());
+
+    pair.server.echo(now);
+    pair.drive();
+    assert_eq!(pair.client.ended[0].0, first);
+    assert_eq!(pair.client.outcome().unwrap(), b"accepted");
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+    pair.assert_baseline();
+}
+
+#[test]
+fn calls_after_a_goaway_are_refused_here_and_may_be_sent_elsewhere() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"holds the connection", now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.drive();
+    let error = pair.client.try_call(b"x", SECOND, now).unwrap_err();
+    assert_eq!((error.delivery(), error.is_resend()), (Delivery::NotSent, true));
+    let error = pair.server.try_call(b"x", SECOND, now).unwrap_err();
+    assert!(error.is_resend(), "the draining side makes no calls either");
+}
+
+#[test]
+fn queued_calls_are_handed_back_as_never_sent() {
+    let mut pair = Pair::with(Config::default(), Config { in_flight: 1, ..Config::default() });
+    let now = pair.now;
+    pair.client.call(b"1", now);
+    pair.client.call(b"2", now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.drive();
+    let error = pair.client.outcome().unwrap_err();
+    assert_eq!((error.delivery(), error.is_resend()), (Delivery::NotSent, true));
+}
+
+#[test]
+fn an_idle_connection_drains_at_once() {
+    let mut pair = Pair::new();
+    pair.server.machine.drain("bye", pair.now);
+    pair.drive();
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+}
+
+#[test]
+fn both_sides_may_drain_at_once() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"c", now);
+    pair.server.call(b"s", now);
+    pair.drive();
+    pair.client.machine.drain("client", now);
+    pair.server.machine.drain("server", now);
+    pair.drive();
+    pair.client.echo(now);
+    pair.server.echo(now);
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap(), b"c");
+    assert_eq!(pair.server.outcome().unwrap(), b"s");
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+}
+
+#[test]
+fn a_drained_reply_of_many_frames_is_not_cut() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let large = vec![7; 5 << 20];
+    pair.client.call(&large, now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.server.echo(now);
+    pair.drive();
+    assert!(pair.client.outcome().unwrap() == large);
+    assert_eq!(pair.server.closed, Some(None));
+}
+
+#[test]
+fn a_lost_connection_says_of_each_call_what_is_known() {
+    let mut pair = Pair::with(Config::default(), Config { in_flight: 2, ..Config::default() });
+    let now = pair.now;
+    let sent = pair.client.call(b"sent", now);
+    pair.drive();
+    pair.client.writes = false;
+    let framed = pair.client.call(b"framed", now);
+    let queued = pair.client.call(b"queued", now);
+    pair.step();
+    pair.client.machine.handle_transport_error(ConnectionError::Transport("reset".into()), now);
+    pair.client.listen(now);
+    let mut deliveries: Vec<_> = pair
+        .client
+        .ended
+        .drain(..)
+        .map(|(key, outcome)| {
+            let error: RpcError = bytes_of(outcome).unwrap_err();
+            assert_eq!(error.code(), Code::UNAVAILABLE);
+            (key, error.delivery(), error.is_resend())
+        })
+        .collect();
+    deliveries.sort_by_key(|(key, ..)| *key);
+    assert_eq!(
+        deliveries,
+        [
+            (sent, Delivery::Unknown, false),
+            (framed, Delivery::NotSent, true),
+            (queued, Delivery::NotSent, true)
+        ]
+    );
+    assert_eq!(pair.client.cause(), "reset");
+}
+
+#[test]
+fn a_call_half_given_to_the_socket_is_not_sent() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"hello", now);
+    let segment = pair.client.machine.poll_transmit().unwrap();
+    pair.client.machine.handle_written(segment.len() - 1, now);
+    pair.client.machine.handle_transport_error(ConnectionError::Transport("reset".into()), now);
+    pair.client.listen(now);
+    assert_eq!(pair.client.outcome().unwrap_err().delivery(), Delivery::NotSent);
+
+    let mut pair = Pair::new();
+    pair.client.call(b"hello", now);
+    let segment = pair.client.machine.poll_transmit().unwrap();
+    pair.client.machine.handle_written(segment.len(), now);
+    pair.client.machine.handle_transport_error(ConnectionError::Transport("reset".into()), now);
+    pair.client.listen(now);
+    assert_eq!(pair.client.outcome().unwrap_err().delivery(), Delivery::Unknown);
+}
+
+#[test]
+fn handlers_are_dropped_when_the_connection_is_lost() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"x", now);
+    pair.drive();
+    let id = pair.server.started[0].id;
+    pair.server.machine.handle_eof(now);
+    pair.server.listen(now);
+    assert_eq!(pair.server.stopped, [(id, Stop::Lost)]);
+    assert_eq!(pair.server.closed, Some(Some(ConnectionError::Closed)));
+}
+
+#[test]
+fn an_idle_connection_that_the_peer_closes_ends_in_order() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.server.machine.handle_eof(now);
+    pair.server.listen(now);
+    assert_eq!(pair.server.closed, Some(None));
+}
+
+#[test]
+fn a_forced_close_tells_the_peer_why() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"x", now);
+    pair.drive();
+    pair.server.machine.close_now("the grace is over", now);
+    pair.drive();
+    let error = pair.client.outcome().unwrap_err();
+    assert_eq!(error.delivery(), Delivery::Unknown);
+    assert!(error.message().contains("the grace is over"), "{error}");
+    assert_eq!(pair.server.stopped[0].1, Stop::Lost);
+    assert!(pair.server.closed.is_some() && pair.client.closed.is_some());
+}
+
+#[test]
+fn a_farewell_that_nobody_takes_does_not_hold_the_connection() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.server.writes = false;
+    pair.server.machine.close_now("bye", now);
+    pair.pass(limits::FAREWELL - Duration::from_millis(1));
+    assert!(pair.server.closed.is_none());
+    pair.pass(Duration::from_millis(1));
+    assert!(pair.server.closed.is_some());
+}

@@ -1,0 +1,8 @@
+//! Two machines, virtual time: what the protocol promises, without a socket or a clock.
+
+mod abuse;
+mod bodies;
+mod calls;
+mod drain;
+mod life;
+mod pair;
