@@ -1,7 +1,12 @@
 //! Your trait, on the wire.
 
 mod call;
-mod limits;
+mod client;
+mod driver;
+pub mod limits;
+pub mod observe;
+mod server;
+pub mod transport;
 
 // The floors below the runtime: open for fuzz targets and for tools that speak the protocol, and outside the
 // promises of semantic versioning.
@@ -17,3 +22,5 @@ pub use call::{
     Handler, HandlerFuture, Metadata, MetadataError, MethodDescriptor, Payload, Peer, Request, Response,
     RpcError, Scope, Scoped, Service, ServiceDescriptor, Value,
 };
+pub use client::{Channel, ChannelBuilder, InFlight};
+pub use server::{BindError, Drained, Server, ServerBuilder, ServerHandle};

@@ -21,7 +21,11 @@ const NOT_FOR_DECISIONS: &[&str] = &["driver", "proto", "transport", "wire"];
 /// Rooms without tasks, sockets, clocks and randomness: time and seeds are arguments.
 const PURE: &[&str] = &["call", "limits", "codec", "wire", "proto"];
 /// Neighbours on floor 1 that may name each other: (who, whom, why).
-pub(crate) const NEIGHBOURS: &[(&str, &str, &str)] = &[];
+pub(crate) const NEIGHBOURS: &[(&str, &str, &str)] = &[(
+    "wire",
+    "codec",
+    "the values of unknown HELLO keys are skipped with the scan, which is the one iterative reader",
+)];
 
 /// Imports that run up, or sideways where floors 1 and 2 forbid it, or to a room that is not in the table.
 pub(crate) fn floors(tree: &Tree, neighbours: &[(&str, &str, &str)]) -> Vec<String> {

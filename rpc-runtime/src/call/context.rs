@@ -3,7 +3,8 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{self, Poll};
@@ -46,6 +47,13 @@ struct Inner {
     attempt: u32,
     cancelled: AtomicBool,
     clock: fn() -> Instant,
+    room: Option<Arc<dyn AnswerRoom>>,
+}
+
+/// Where answers wait before they are encoded.
+pub(crate) trait AnswerRoom: Send + Sync {
+    /// Ready when another answer may be encoded.
+    fn poll_room(&self, cx: &task::Context<'_>) -> Poll<()>;
 }
 
 thread_local! {
@@ -60,10 +68,12 @@ impl Context {
         metadata: Metadata,
         peer: Peer,
         clock: fn() -> Instant,
+        room: Option<Arc<dyn AnswerRoom>>,
     ) -> Self {
         let attempt = metadata.text(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
         let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
-        let inner = Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock };
+        let inner =
+            Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock, room };
         Self { inner: Some(Arc::new(inner)) }
     }
 
@@ -151,6 +161,13 @@ impl Context {
         work()
     }
 
+    /// Waits until the connection has room for another encoded answer: those of slow readers would pile up otherwise.
+    pub(crate) async fn room_for_answer(&self) {
+        if let Some(room) = self.inner.as_ref().and_then(|inner| inner.room.as_ref()) {
+            poll_fn(|cx| room.poll_room(cx)).await;
+        }
+    }
+
     pub(crate) fn cancel(&self) {
         if let Some(inner) = &self.inner {
             inner.cancelled.store(true, Ordering::Relaxed);
@@ -166,7 +183,7 @@ impl Context {
 }
 
 /// How the number of an attempt travels.
-pub(crate) const ATTEMPT: &str = "rpc-attempt";
+const ATTEMPT: &str = "rpc-attempt";
 
 /// Puts the outer context back, also when what runs inside panics.
 struct Entered {
@@ -246,7 +263,7 @@ mod tests {
     use super::*;
 
     fn context(deadline: Option<Deadline>) -> Context {
-        Context::new("S.m".into(), deadline, Metadata::new(), Peer::default(), Instant::now)
+        Context::new("S.m".into(), deadline, Metadata::new(), Peer::default(), Instant::now, None)
     }
 
     #[test]

@@ -26,6 +26,7 @@ struct Inner {
     resend: bool,
     message: Cow<'static, str>,
     metadata: Metadata,
+    peer: Option<Arc<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -33,8 +34,8 @@ impl RpcError {
     /// An error with this code and this knowledge of the call.
     pub fn new(code: Code, delivery: Delivery, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
-        let (metadata, source) = (Metadata::new(), None);
-        Self { inner: Box::new(Inner { code, delivery, resend: false, message, metadata, source }) }
+        let (metadata, peer, source) = (Metadata::new(), None, None);
+        Self { inner: Box::new(Inner { code, delivery, resend: false, message, metadata, peer, source }) }
     }
 
     /// Adds the error that caused this one.
@@ -60,6 +61,20 @@ impl RpcError {
         self
     }
 
+    /// Says whom the call was made to.
+    #[must_use]
+    pub(crate) fn with_peer(mut self, peer: &Arc<str>) -> Self {
+        self.inner.peer = Some(Arc::clone(peer));
+        self
+    }
+
+    /// The same error with other words.
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.inner.message = message.into();
+        self
+    }
+
     /// Why the call failed.
     pub fn code(&self) -> Code {
         self.inner.code
@@ -81,6 +96,11 @@ impl RpcError {
         self.inner.resend
     }
 
+    /// The address that the call was made to, if it came that far: `tcp://127.0.0.1:7000`.
+    pub fn peer(&self) -> Option<&str> {
+        self.inner.peer.as_deref()
+    }
+
     /// What the callee sent beside the error.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
@@ -89,16 +109,22 @@ impl RpcError {
 
 impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, message, .. } = &*self.inner;
-        write!(f, "{code} ({delivery}): {message}")
+        let Inner { code, delivery, message, peer, .. } = &*self.inner;
+        match peer {
+            Some(peer) => write!(f, "{code} ({delivery}) at {peer}: {message}"),
+            None => write!(f, "{code} ({delivery}): {message}"),
+        }
     }
 }
 
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, resend, message, metadata, source } = &*self.inner;
+        let Inner { code, delivery, resend, message, metadata, peer, source } = &*self.inner;
         let mut shown = f.debug_struct("RpcError");
         shown.field("code", code).field("delivery", delivery).field("message", message);
+        if let Some(peer) = peer {
+            shown.field("peer", peer);
+        }
         if *resend {
             shown.field("resend", resend);
         }

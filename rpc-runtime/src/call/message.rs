@@ -18,6 +18,8 @@ pub struct Request {
     deadline: Option<Deadline>,
     wait_for_ready: bool,
     peer: Option<Peer>,
+    /// Which of a server's services has the method.
+    service: u32,
 }
 
 impl Request {
@@ -45,6 +47,7 @@ impl Request {
             deadline: context.deadline(),
             wait_for_ready: false,
             peer: None,
+            service: 0,
         }
     }
 
@@ -57,7 +60,15 @@ impl Request {
         peer: Peer,
     ) -> Self {
         let (descriptor, timeout, wait_for_ready) = (None, None, false);
-        Self { method, descriptor, arguments, metadata, timeout, deadline, wait_for_ready, peer: Some(peer) }
+        let (peer, service) = (Some(peer), 0);
+        Self { method, descriptor, arguments, metadata, timeout, deadline, wait_for_ready, peer, service }
+    }
+
+    /// The request with what the caller says about it.
+    #[must_use]
+    pub fn with_options(mut self, options: &CallOptions) -> Self {
+        self.apply(options);
+        self
     }
 
     /// Applies what the caller said.
@@ -66,20 +77,6 @@ impl Request {
         self.wait_for_ready |= options.wait_for_ready;
         for entry in options.metadata.iter() {
             self.metadata.put(entry.clone());
-        }
-    }
-
-    /// The same call once more: the same bytes, the same options.
-    pub(crate) fn again(&self) -> Self {
-        Self {
-            method: self.method.clone(),
-            descriptor: self.descriptor,
-            arguments: self.arguments.clone(),
-            metadata: self.metadata.clone(),
-            timeout: self.timeout,
-            deadline: self.deadline,
-            wait_for_ready: self.wait_for_ready,
-            peer: self.peer.clone(),
         }
     }
 
@@ -94,8 +91,14 @@ impl Request {
         self.descriptor
     }
 
-    pub(crate) fn set_descriptor(&mut self, descriptor: &'static MethodDescriptor) {
+    /// Says where the method was found.
+    pub(crate) const fn set_route(&mut self, service: u32, descriptor: &'static MethodDescriptor) {
+        self.service = service;
         self.descriptor = Some(descriptor);
+    }
+
+    pub(crate) const fn service(&self) -> u32 {
+        self.service
     }
 
     /// The encoded arguments.

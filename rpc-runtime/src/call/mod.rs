@@ -46,6 +46,6 @@ pub use options::CallOptions;
 pub use payload::Payload;
 pub use peer::Peer;
 
-pub(crate) use context::ATTEMPT;
+pub(crate) use context::AnswerRoom;
 pub(crate) use metadata::check_key;
 pub(crate) use payload::Reclaim;

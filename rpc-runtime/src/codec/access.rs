@@ -2,12 +2,15 @@
 //!
 //! Members that a visitor leaves behind are an error here: what follows them would be read in their place.
 
+use std::slice;
+
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
-use super::deserializer::{Decoder, Token};
+use super::decoder::Decoder;
 use super::error::DecodeError;
+use super::token::Token;
 
 /// The items of an array.
 pub(super) struct Elements<'a, 'de> {
@@ -38,8 +41,8 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
         seed.deserialize(&mut *self.decoder).map(Some)
     }
 
-    /// Never a lie that multiplies: the scan has met each of these items, so that all hints of a message together are
-    /// at most its elements.
+    /// Never a lie that multiplies: the scan has met each of these items, so that all hints of a message
+    /// together are at most its elements.
     fn size_hint(&self) -> Option<usize> {
         Some((self.left as usize).min(self.decoder.left()))
     }
@@ -85,12 +88,12 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
 pub(super) struct Bytes<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
     len: usize,
-    left: &'de [u8],
+    left: slice::Iter<'de, u8>,
 }
 
 impl<'a, 'de> Bytes<'a, 'de> {
     pub(super) fn new(decoder: &'a mut Decoder<'de>, bytes: &'de [u8]) -> Self {
-        Self { decoder, len: bytes.len(), left: bytes }
+        Self { decoder, len: bytes.len(), left: bytes.iter() }
     }
 
     pub(super) fn end(self) -> Result<(), DecodeError> {
@@ -106,8 +109,7 @@ impl<'de> SeqAccess<'de> for Bytes<'_, 'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DecodeError> {
-        let Some((&value, left)) = self.left.split_first() else { return Ok(None) };
-        self.left = left;
+        let Some(&value) = self.left.next() else { return Ok(None) };
         seed.deserialize(Byte { value, decoder: self.decoder }).map(Some)
     }
 
@@ -116,8 +118,9 @@ impl<'de> SeqAccess<'de> for Bytes<'_, 'de> {
     }
 }
 
-/// One item of a byte string. The scan counted the string as one element: whatever is not read as a `u8` may be larger
-/// in memory (serde's buffer takes 32 bytes an item), so that it is charged as the element that it becomes.
+/// One item of a byte string. The scan counted the string as one element: whatever is not read as a `u8` may
+/// be larger in memory (serde's buffer takes 32 bytes an item), so that it is charged as the element that it
+/// becomes.
 struct Byte<'a, 'de> {
     value: u8,
     decoder: &'a mut Decoder<'de>,
@@ -142,9 +145,9 @@ impl<'de> Deserializer<'de> for Byte<'_, 'de> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.decoder.charge_byte()?;
-        self.decoder.wrap()?;
+        self.decoder.open_wrapper()?;
         let value = visitor.visit_some(Byte { value: self.value, decoder: self.decoder });
-        self.decoder.unwrap();
+        self.decoder.close_wrapper();
         value
     }
 
@@ -152,15 +155,15 @@ impl<'de> Deserializer<'de> for Byte<'_, 'de> {
     where
         V: Visitor<'de>,
     {
-        self.decoder.wrap()?;
+        self.decoder.open_wrapper()?;
         let value = visitor.visit_newtype_struct(Byte { value: self.value, decoder: self.decoder });
-        self.decoder.unwrap();
+        self.decoder.close_wrapper();
         value
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct enum identifier
+        bool i8 i16 i32 i64 i128 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map struct enum identifier
     }
 }
 

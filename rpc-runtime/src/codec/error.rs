@@ -1,5 +1,5 @@
-//! What can go wrong between values and bytes: [`EncodeError`] is the sender's, [`DecodeError`] the peer's or the
-//! contract's.
+//! What can go wrong between values and bytes: [`EncodeError`] is the sender's, [`DecodeError`] the peer's or
+//! the contract's.
 //!
 //! It does not say what a failure means for a call: its reader maps these to a code once.
 
@@ -7,7 +7,6 @@ use std::fmt::{self, Display};
 
 use serde::{de, ser};
 
-use super::scan::ScanError;
 use crate::limits::{MAX_DEPTH, MAX_WRAPPERS};
 
 /// Why a value could not be written.
@@ -161,6 +160,77 @@ impl From<ScanError> for DecodeError {
         Self(Box::new(DecodeReason::Scan(error)))
     }
 }
+
+/// Why a scan stopped. Offsets count bytes from the front of what was scanned, to the value at fault.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanError {
+    /// The bytes end where a value must begin, or within a number.
+    Truncated {
+        /// Where it begins or should.
+        at: usize,
+    },
+    /// Bytes follow the value.
+    TrailingBytes {
+        /// Where the first of them lies.
+        at: usize,
+    },
+    /// More arrays and maps in each other than allowed.
+    TooDeep {
+        /// How many are.
+        limit: u8,
+        /// Where the first one too many begins.
+        at: usize,
+    },
+    /// More values in arrays and maps than allowed.
+    TooManyElements {
+        /// How many are.
+        limit: u32,
+        /// Where the container that holds the first one too many begins.
+        at: usize,
+    },
+    /// The one byte that MessagePack never uses.
+    Reserved {
+        /// Where it lies.
+        at: usize,
+    },
+    /// An extension type: no value of this protocol is one.
+    Extension {
+        /// Where it begins.
+        at: usize,
+    },
+    /// A length that the bytes left cannot hold; a member takes at least one byte.
+    LengthBeyondEnd {
+        /// How many bytes it needs at least.
+        needed: u64,
+        /// How many there are.
+        left: usize,
+        /// Where the value that declares it begins.
+        at: usize,
+    },
+}
+
+impl Display for ScanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { at } => write!(f, "the value at byte {at} is cut off"),
+            Self::TrailingBytes { at } => write!(f, "the value ends at byte {at}, but bytes follow"),
+            Self::TooDeep { limit, at } => {
+                write!(f, "the container at byte {at} is nested deeper than {limit}")
+            }
+            Self::TooManyElements { limit, at } => {
+                write!(f, "the container at byte {at} holds more than what is left of {limit} elements")
+            }
+            Self::Reserved { at } => write!(f, "0xc1 at byte {at} is never used"),
+            Self::Extension { at } => write!(f, "the extension type at byte {at} is no value here"),
+            Self::LengthBeyondEnd { needed, left, at } => {
+                write!(f, "the value at byte {at} needs {needed} more bytes, but {left} are left")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ScanError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! [`Members`]: the members of a map, a struct or a tuple struct, and of variants that have such content.
 //!
-//! It does not look for bytes: only a [`Sequence`](super::sequence::Sequence) can turn out to be a byte string.
+//! It does not look for bytes: only a [`Sequence`](super::sequence::Sequence) can turn out to be a byte
+//! string.
 
 use std::ops::Range;
 
@@ -9,12 +10,12 @@ use serde::ser::{
 };
 use serde::{Serialize, Serializer};
 
+use super::encoder::Encoder;
 use super::error::EncodeError;
 use super::head::{Counted, counted};
-use super::serializer::Encoder;
 
 /// An open array or map whose head is written, and put right at the end if it announced another length.
-pub struct Members<'a> {
+pub(super) struct Members<'a> {
     encoder: &'a mut Encoder,
     kind: Counted,
     head: Range<usize>,
@@ -25,6 +26,7 @@ pub struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Opens an array or a map. An unknown length is announced as 0, which takes the shortest head.
+    #[inline]
     pub(super) fn new(
         encoder: &'a mut Encoder,
         kind: Counted,
@@ -52,6 +54,7 @@ impl<'a> Members<'a> {
         self.item(value)
     }
 
+    #[inline]
     fn close(self) -> Result<(), EncodeError> {
         if self.written != self.announced {
             self.kind.rewrite(&mut self.encoder.out, self.head, counted(self.written)?);

@@ -1,4 +1,5 @@
-//! Values ↔ bytes: the one way in which arguments, replies, items and error details become MessagePack and back.
+//! Values ↔ bytes: the one way in which arguments, replies, items and error details become MessagePack and
+//! back.
 //!
 //! | Rust (serde) | wire |
 //! |---|---|
@@ -14,18 +15,20 @@
 //! | unit variant | `str`, its name; `{name: nil}` is read as well |
 //! | any other variant | map of one entry, from its name to its content: a value, an array or a map |
 //!
-//! Both sides are "human readable" in serde's sense: a `Uuid` or an `IpAddr` is the text that every language knows.
-//! Extension types are no values here.
+//! Both sides are "human readable" in serde's sense: a `Uuid` or an `IpAddr` is the text that every language
+//! knows. Extension types are no values here.
 //!
-//! Bytes from a peer pass [`scan()`] before serde sees them. What a scan cannot bound is the size of the types: decoding
-//! takes at most elements × size of the type, and a *recursive* untagged enum, which serde clones at each of its
-//! levels, that times its depth.
+//! Bytes from a peer pass [`scan()`] before serde sees them. What a scan cannot bound is the size of the
+//! types: decoding takes at most elements × size of the type, and a *recursive* untagged enum, which serde
+//! clones at each of its levels, that times its depth.
 //!
 //! It does not know frames, calls or the limits that a peer announced: it is handed bytes and [`ScanLimits`].
 
 mod access;
 mod arguments;
+mod decoder;
 mod deserializer;
+mod encoder;
 mod error;
 mod head;
 mod members;
@@ -34,19 +37,20 @@ mod sequence;
 mod serializer;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use arguments::{ArgumentsDecoder, ArgumentsEncoder};
-use deserializer::Decoder;
-pub use error::{DecodeError, EncodeError};
-pub use scan::{ScanError, ScanLimits, scan, scan_prefix};
+use decoder::Decoder;
+use encoder::Encoder;
+pub use error::{DecodeError, EncodeError, ScanError};
+pub use scan::{ScanLimits, scan, scan_prefix};
 use serde::{Deserialize, Serialize};
-use serializer::Encoder;
 
 /// Appends `value` to `out`.
 ///
 /// # Errors
-/// Its `Serialize` refused, it nests deeper than [`MAX_DEPTH`](crate::limits::MAX_DEPTH), or a length does not fit in
-/// 32 bits; `out` is then what it was. (A `Serialize` that panics leaves `out` empty.)
+/// Its `Serialize` refused, it nests deeper than 64 containers or 256 newtypes and options, or a length does not
+/// fit in 32 bits; `out` is then what it was. (A `Serialize` that panics leaves `out` empty.)
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     Encoder::append(value, out, 0)
 }

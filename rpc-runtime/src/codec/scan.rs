@@ -1,18 +1,18 @@
-//! One pass over untrusted bytes before serde sees them: a well-formed value, of bounded depth, of bounded size.
+//! One pass over untrusted bytes before serde sees them: a well-formed value, of bounded depth, of bounded
+//! size.
 //!
-//! It does not look at what the value means, nor whether its text is UTF-8: reading a value does that. It allocates
-//! nothing, does not recurse, and looks at each head once; that is why everything behind it may recurse and may trust
-//! a length.
+//! It does not look at what the value means, nor whether its text is UTF-8: reading a value does that. It
+//! allocates nothing, does not recurse, and looks at each head once; that is why everything behind it may
+//! recurse and may trust a length.
 
-use std::fmt;
-
+use super::error::ScanError;
 use super::head::{Head, NoHead};
 use crate::limits::{BYTES_PER_ELEMENT, MAX_DEPTH, MAX_ELEMENTS, MIN_ELEMENTS};
 
 /// What a scan lets pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimits {
-    /// How many arrays and maps may nest. More than [`MAX_DEPTH`] counts as that.
+    /// How many arrays and maps may nest. More than 64 counts as 64.
     pub depth: u8,
     /// How many values may lie in arrays and maps, all in all; a key is one, and so is its value.
     ///
@@ -27,77 +27,6 @@ impl ScanLimits {
         Self { depth: MAX_DEPTH, elements: earned.max(MIN_ELEMENTS) }
     }
 }
-
-/// Why a scan stopped. Offsets count bytes from the front of what was scanned, to the value at fault.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScanError {
-    /// The bytes end where a value must begin, or within a number.
-    Truncated {
-        /// Where it begins or should.
-        at: usize,
-    },
-    /// Bytes follow the value.
-    TrailingBytes {
-        /// Where the first of them lies.
-        at: usize,
-    },
-    /// More arrays and maps in each other than allowed.
-    TooDeep {
-        /// How many are.
-        limit: u8,
-        /// Where the first one too many begins.
-        at: usize,
-    },
-    /// More values in arrays and maps than allowed.
-    TooManyElements {
-        /// How many are.
-        limit: u32,
-        /// Where the container that holds the first one too many begins.
-        at: usize,
-    },
-    /// The one byte that MessagePack never uses.
-    Reserved {
-        /// Where it lies.
-        at: usize,
-    },
-    /// An extension type: no value of this protocol is one.
-    Extension {
-        /// Where it begins.
-        at: usize,
-    },
-    /// A length that the bytes left cannot hold; a member takes at least one byte.
-    LengthBeyondEnd {
-        /// How many bytes it needs at least.
-        needed: u64,
-        /// How many there are.
-        left: usize,
-        /// Where the value that declares it begins.
-        at: usize,
-    },
-}
-
-impl fmt::Display for ScanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated { at } => write!(f, "the value at byte {at} is cut off"),
-            Self::TrailingBytes { at } => write!(f, "the value ends at byte {at}, but bytes follow"),
-            Self::TooDeep { limit, at } => {
-                write!(f, "the container at byte {at} is nested deeper than {limit}")
-            }
-            Self::TooManyElements { limit, at } => {
-                write!(f, "the container at byte {at} holds more than what is left of {limit} elements")
-            }
-            Self::Reserved { at } => write!(f, "0xc1 at byte {at} is never used"),
-            Self::Extension { at } => write!(f, "the extension type at byte {at} is no value here"),
-            Self::LengthBeyondEnd { needed, left, at } => {
-                write!(f, "the value at byte {at} needs {needed} more bytes, but {left} are left")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ScanError {}
 
 /// Checks that `bytes` are exactly one value within `limits`; returns how many elements it holds.
 ///
@@ -164,7 +93,8 @@ fn front(bytes: &[u8], limits: &ScanLimits) -> Result<Front, ScanError> {
     }
 }
 
-/// Reads the head at `at` of a value that is no whole scalar: where to go on, and how many members it opens.
+/// Reads the head at `at`, which lies within `bytes`, of a value that is no whole scalar: where to go on, and
+/// how many members it opens.
 fn sized(bytes: &[u8], at: usize) -> Result<(usize, Option<u32>), ScanError> {
     let (head, rest) = Head::read(&bytes[at..]).map_err(|why| why.at(at))?;
     let (payload, members) = match head {
@@ -291,8 +221,8 @@ mod tests {
         assert_eq!(ScanLimits::for_body(usize::MAX), limits(64, 1_048_576));
     }
 
-    /// Reads a value as the MessagePack specification draws it, slowly: the length and the elements of the one value
-    /// at the front, if it is one.
+    /// Reads a value as the MessagePack specification draws it, slowly: the length and the elements of the
+    /// one value at the front, if it is one.
     fn reference(bytes: &[u8], depth: u8) -> Option<(usize, u64)> {
         let number = |size: usize| -> Option<usize> {
             Some(bytes.get(1..=size)?.iter().fold(0, |all, &byte| all << 8 | usize::from(byte)))

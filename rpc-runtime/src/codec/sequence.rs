@@ -1,8 +1,9 @@
 //! [`Sequence`]: a sequence or tuple, which becomes a byte string if every item turns out to be a `u8`.
 //!
-//! serde's data model has no way to ask: `Vec<u8>` and a vector of an untagged enum look alike until an item is
-//! written. So the first item decides, an item that is no `u8` after some that were puts them right, and no item is
-//! serialized twice. A newtype of a `u8` counts as one; an option does not, or the form would depend on the data.
+//! serde's data model has no way to ask: `Vec<u8>` and a vector of an untagged enum look alike until an item
+//! is written. So the first item decides, an item that is no `u8` after some that were puts them right, and
+//! no item is serialized twice. A newtype of a `u8` counts as one; an option does not, or the form would
+//! depend on the data.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -10,13 +11,13 @@ use std::ops::Range;
 use serde::ser::{SerializeSeq, SerializeTuple};
 use serde::{Serialize, Serializer};
 
+use super::encoder::Encoder;
 use super::error::EncodeError;
 use super::head::{Counted, counted, write_unsigned};
 use super::members::Members;
-use super::serializer::Encoder;
 
 /// An open sequence.
-pub struct Sequence<'a> {
+pub(super) struct Sequence<'a> {
     encoder: &'a mut Encoder,
     form: Form,
     /// The length that it was opened with, if any: all heads but a wrong one are written once.
@@ -38,6 +39,7 @@ enum Form {
 }
 
 impl<'a> Sequence<'a> {
+    #[inline]
     pub(super) fn new(encoder: &'a mut Encoder, announced: Option<usize>) -> Result<Self, EncodeError> {
         encoder.enter()?;
         let head = encoder.out.len()..encoder.out.len();
@@ -51,39 +53,49 @@ impl<'a> Sequence<'a> {
     {
         let (least, most) = items.size_hint();
         let mut sequence = Sequence::new(encoder, (most == Some(least)).then_some(least))?;
-        sequence.gather(&mut items)?;
-        for item in items {
-            sequence.written += 1;
-            item.serialize(&mut *sequence.encoder)?;
+        let Some(first) = items.next() else { return sequence.close() };
+        sequence.item(&first)?;
+        let rest = match sequence.form {
+            Form::Bytes => sequence.gather(items)?,
+            _ => Some(items),
+        };
+        if let Some(items) = rest {
+            for item in items {
+                sequence.written += 1;
+                item.serialize(&mut *sequence.encoder)?;
+            }
         }
         sequence.close()
     }
 
-    /// Writes items up to the first one that is no `u8`, that one included.
+    /// Writes items up to the first one that is no `u8`, that one included, and returns those behind it, if
+    /// any.
     ///
-    /// Bytes go through a chunk on the stack: pushing each of them onto the buffer costs several times as much. Not
-    /// inlined, so that the chunk lies in no frame of the recursion but where bytes may yet come.
-    #[inline(never)]
-    fn gather<I>(&mut self, items: &mut I) -> Result<(), EncodeError>
+    /// Bytes go through a chunk on the stack: pushing each of them onto the buffer costs several times as
+    /// much.
+    fn gather<I>(&mut self, mut items: I) -> Result<Option<I>, EncodeError>
     where
         I: Iterator<Item: Serialize>,
     {
         let mut chunk = [0; 256];
-        let mut filled = 0;
-        for item in items {
-            let mut byte = None;
-            item.serialize(Item { sequence: self, gathered: &chunk[..filled], byte: &mut byte })?;
-            let Some(byte) = byte else { return Ok(()) };
-            chunk[filled] = byte;
-            filled += 1;
-            if filled == chunk.len() {
-                self.extend(&chunk)?;
-                filled = 0;
+        loop {
+            let mut filled = 0;
+            while filled < chunk.len() {
+                let Some(item) = items.next() else { break };
+                let mut byte = None;
+                item.serialize(Item { sequence: self, gathered: &chunk[..filled], byte: &mut byte })?;
+                let Some(byte) = byte else { return Ok(Some(items)) };
+                chunk[filled] = byte;
+                filled += 1;
+            }
+            self.extend(&chunk[..filled])?;
+            if filled < chunk.len() {
+                return Ok(None);
             }
         }
-        self.extend(&chunk[..filled])
     }
 
+    #[inline]
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         if self.form == Form::Array {
             self.written += 1;
@@ -91,9 +103,18 @@ impl<'a> Sequence<'a> {
         }
         let mut byte = None;
         value.serialize(Item { sequence: self, gathered: &[], byte: &mut byte })?;
-        byte.map_or(Ok(()), |byte| self.extend(&[byte]))
+        match byte {
+            Some(byte) if self.form == Form::Bytes => {
+                self.written += 1;
+                self.encoder.out.push(byte);
+                Ok(())
+            }
+            Some(byte) => self.extend(&[byte]),
+            None => Ok(()),
+        }
     }
 
+    #[inline]
     fn extend(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         if self.form == Form::Undecided && !bytes.is_empty() {
             self.begin(Form::Bytes, Counted::Bin)?;
@@ -105,6 +126,7 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
+    #[inline]
     fn begin(&mut self, form: Form, kind: Counted) -> Result<(), EncodeError> {
         self.form = form;
         kind.write(&mut self.encoder.out, counted(self.announced.unwrap_or(0))?);
@@ -112,19 +134,32 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
-    /// Makes this an array because an item comes that is no byte. The bytes so far are written again as numbers:
-    /// those in the buffer, and those that were `gathered` since.
+    /// Makes this an array because an item comes that is no byte: behind those in the buffer, and those that
+    /// were `gathered` since.
     fn settle(&mut self, gathered: &[u8]) -> Result<&mut Encoder, EncodeError> {
+        if self.form == Form::Undecided && gathered.is_empty() {
+            self.begin(Form::Array, Counted::Array)?;
+        } else {
+            self.spell_out(gathered)?;
+        }
+        self.written += 1;
+        Ok(self.encoder)
+    }
+
+    /// Writes the bytes so far again, as numbers. The copy is the price of a mixture, which is rare.
+    #[cold]
+    fn spell_out(&mut self, gathered: &[u8]) -> Result<(), EncodeError> {
         let bytes = [&self.encoder.out[self.head.end..], gathered].concat();
         self.encoder.out.truncate(self.head.start);
         self.begin(Form::Array, Counted::Array)?;
         for byte in &bytes {
             write_unsigned(&mut self.encoder.out, u64::from(*byte));
         }
-        self.written = bytes.len() + 1;
-        Ok(self.encoder)
+        self.written = bytes.len();
+        Ok(())
     }
 
+    #[inline]
     fn close(mut self) -> Result<(), EncodeError> {
         let kind = match self.form {
             Form::Undecided => {
@@ -168,7 +203,8 @@ impl SerializeTuple for Sequence<'_> {
     }
 }
 
-/// The serializer of an item while the sequence may still be bytes: a `u8` is handed back, all else settles it.
+/// The serializer of an item while the sequence may still be bytes: a `u8` is handed back, all else settles
+/// it.
 struct Item<'a, 'b> {
     sequence: &'a mut Sequence<'b>,
     gathered: &'a [u8],
@@ -229,14 +265,14 @@ impl<'a> Serializer for Item<'a, '_> {
         serialize_none();
         serialize_unit();
         serialize_unit_struct(name: &'static str);
-        serialize_unit_variant(name: &'static str, index: u32, variant: &'static str);
+        serialize_unit_variant(of: &'static str, index: u32, name: &'static str);
         serialize_seq(len: Option<usize>) -> Sequence;
         serialize_tuple(len: usize) -> Sequence;
         serialize_tuple_struct(name: &'static str, len: usize) -> Members;
-        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> Members;
+        serialize_tuple_variant(of: &'static str, index: u32, name: &'static str, len: usize) -> Members;
         serialize_map(len: Option<usize>) -> Members;
         serialize_struct(name: &'static str, len: usize) -> Members;
-        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> Members;
+        serialize_struct_variant(of: &'static str, index: u32, name: &'static str, len: usize) -> Members;
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeError> {

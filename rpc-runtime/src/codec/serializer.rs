@@ -1,70 +1,17 @@
-//! The [`Encoder`]: serde's serializer, which turns each kind of value into its one form on the wire.
+//! serde's serializer: the one form on the wire of each kind of value, as the table in [`super`] has it.
 //!
-//! It does not write the members of containers: [`Sequence`] and [`Members`] do. What each kind becomes is told in
-//! the head of [`super`].
+//! It does not write the members of containers: [`Sequence`] and [`Members`] do.
 
 use std::fmt::{self, Display, Write};
-use std::mem;
 
 use rmp::Marker;
 use serde::{Serialize, Serializer};
 
+use super::encoder::Encoder;
 use super::error::EncodeError;
 use super::head::{Counted, counted, write_marked, write_signed, write_unsigned};
 use super::members::Members;
 use super::sequence::Sequence;
-use crate::limits::{MAX_DEPTH, MAX_WRAPPERS};
-
-/// Writes one value at the end of a buffer, which it owns meanwhile: one pointer less on the way to each byte.
-pub(super) struct Encoder {
-    pub(super) out: Vec<u8>,
-    containers_left: u8,
-    wrappers_left: u16,
-}
-
-impl Encoder {
-    /// Appends a value that lies in `within` containers to `out`, which an error leaves as it was.
-    pub(super) fn append<T>(value: &T, out: &mut Vec<u8>, within: u8) -> Result<(), EncodeError>
-    where
-        T: Serialize + ?Sized,
-    {
-        let start = out.len();
-        let containers_left = MAX_DEPTH.saturating_sub(within);
-        let mut encoder = Self { out: mem::take(out), containers_left, wrappers_left: MAX_WRAPPERS };
-        let written = value.serialize(&mut encoder);
-        *out = encoder.out;
-        if written.is_err() {
-            out.truncate(start);
-        }
-        written
-    }
-
-    /// Counts a container that begins here. After an error nothing is counted any more, so only success leaves.
-    pub(super) fn enter(&mut self) -> Result<(), EncodeError> {
-        self.containers_left = self.containers_left.checked_sub(1).ok_or_else(EncodeError::too_deep)?;
-        Ok(())
-    }
-
-    /// Counts `containers` that end here.
-    pub(super) fn leave(&mut self, containers: u8) {
-        self.containers_left += containers;
-    }
-
-    /// Writes what lies in a newtype or an option: no byte of its own, but a frame of the stack.
-    fn wrapped<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.wrappers_left = self.wrappers_left.checked_sub(1).ok_or_else(EncodeError::too_wrapped)?;
-        value.serialize(&mut *self)?;
-        self.wrappers_left += 1;
-        Ok(())
-    }
-
-    /// Opens the map of one entry that is a variant with content.
-    fn variant(&mut self, name: &str) -> Result<(), EncodeError> {
-        self.enter()?;
-        Counted::Map.write(&mut self.out, 1);
-        self.serialize_str(name)
-    }
-}
 
 impl<'a> Serializer for &'a mut Encoder {
     type Ok = ();
@@ -77,23 +24,28 @@ impl<'a> Serializer for &'a mut Encoder {
     type SerializeStruct = Members<'a>;
     type SerializeStructVariant = Members<'a>;
 
+    #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), EncodeError> {
         self.out.push(if value { Marker::True } else { Marker::False }.to_u8());
         Ok(())
     }
 
+    #[inline]
     fn serialize_i8(self, value: i8) -> Result<(), EncodeError> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i16(self, value: i16) -> Result<(), EncodeError> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i32(self, value: i32) -> Result<(), EncodeError> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i64(self, value: i64) -> Result<(), EncodeError> {
         write_signed(&mut self.out, value);
         Ok(())
@@ -107,18 +59,22 @@ impl<'a> Serializer for &'a mut Encoder {
         }
     }
 
+    #[inline]
     fn serialize_u8(self, value: u8) -> Result<(), EncodeError> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u16(self, value: u16) -> Result<(), EncodeError> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u32(self, value: u32) -> Result<(), EncodeError> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u64(self, value: u64) -> Result<(), EncodeError> {
         write_unsigned(&mut self.out, value);
         Ok(())
@@ -131,11 +87,13 @@ impl<'a> Serializer for &'a mut Encoder {
         }
     }
 
+    #[inline]
     fn serialize_f32(self, value: f32) -> Result<(), EncodeError> {
         write_marked(&mut self.out, Marker::F32, value.to_be_bytes());
         Ok(())
     }
 
+    #[inline]
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
         write_marked(&mut self.out, Marker::F64, value.to_be_bytes());
         Ok(())
@@ -145,6 +103,7 @@ impl<'a> Serializer for &'a mut Encoder {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<(), EncodeError> {
         Counted::Str.write(&mut self.out, counted(value.len())?);
         self.out.extend_from_slice(value.as_bytes());
@@ -162,12 +121,14 @@ impl<'a> Serializer for &'a mut Encoder {
         Ok(())
     }
 
+    #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
         Counted::Bin.write(&mut self.out, counted(value.len())?);
         self.out.extend_from_slice(value);
         Ok(())
     }
 
+    #[inline]
     fn serialize_none(self) -> Result<(), EncodeError> {
         self.serialize_unit()
     }
@@ -176,15 +137,18 @@ impl<'a> Serializer for &'a mut Encoder {
         self.wrapped(value)
     }
 
+    #[inline]
     fn serialize_unit(self) -> Result<(), EncodeError> {
         self.out.push(Marker::Null.to_u8());
         Ok(())
     }
 
+    #[inline]
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
         self.serialize_unit()
     }
 
+    #[inline]
     fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Result<(), EncodeError> {
         self.serialize_str(name)
     }
@@ -220,14 +184,17 @@ impl<'a> Serializer for &'a mut Encoder {
         Sequence::collect(self, items.into_iter())
     }
 
+    #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Sequence<'a>, EncodeError> {
         Sequence::new(self, len)
     }
 
+    #[inline]
     fn serialize_tuple(self, len: usize) -> Result<Sequence<'a>, EncodeError> {
         Sequence::new(self, Some(len))
     }
 
+    #[inline]
     fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Members<'a>, EncodeError> {
         Members::new(self, Counted::Array, len)
     }
@@ -243,10 +210,12 @@ impl<'a> Serializer for &'a mut Encoder {
         Members::new(self, Counted::Array, len).map(Members::of_variant)
     }
 
+    #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Members<'a>, EncodeError> {
         Members::new(self, Counted::Map, len.unwrap_or(0))
     }
 
+    #[inline]
     fn serialize_struct(self, _: &'static str, len: usize) -> Result<Members<'a>, EncodeError> {
         Members::new(self, Counted::Map, len)
     }

@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::call::RpcError;
 use crate::proto::assembly::Budget;
-use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall};
+use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall, Untaken};
 use crate::proto::handshake::{Handshake, Progressed};
 use crate::proto::inbound::Inbound;
 use crate::proto::keepalive::{Keepalive, Verdict};
@@ -141,7 +140,7 @@ impl Connection {
     /// # Errors
     ///
     /// When the call cannot be taken; it has not been sent then.
-    pub fn call(&mut self, call: OutgoingCall, now: Instant) -> Result<CallKey, RpcError> {
+    pub fn call(&mut self, call: OutgoingCall, now: Instant) -> Result<CallKey, Box<Untaken>> {
         self.outbound.call(call, &mut tools!(self, now))
     }
 
@@ -189,6 +188,7 @@ impl Connection {
     /// Ends the connection now: the peer is told why, and calls that are under way are cut.
     pub fn close_now(&mut self, reason: &'static str, now: Instant) {
         if self.phase.is_alive() {
+            self.inbound.cut(reason, &mut tools!(self, now));
             self.fail(ConnectionError::Local(reason), now);
         }
     }
@@ -217,11 +217,13 @@ impl Connection {
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         let segment = self.output.poll()?;
         while let Some((id, payload, end)) = self.output.poll_finished() {
-            self.pool.put(payload);
             if self.side.owns(id) {
-                self.outbound.handle_framed(id, end);
+                if let Some(unwanted) = self.outbound.handle_framed(id, payload, end) {
+                    self.pool.put(unwanted);
+                }
             } else {
                 self.inbound.handle_framed(id);
+                self.pool.put(payload);
             }
         }
         Some(segment)
@@ -250,14 +252,22 @@ impl Connection {
         self.output.shrink();
     }
 
+    /// Whether an answer may be encoded: those that wait to be framed are not too many yet.
+    pub const fn has_room_for_answers(&self) -> bool {
+        self.output.bulk.answer_bytes() < self.config.bulk
+    }
+
     /// Whether there are bytes to write.
     pub fn wants_write(&self) -> bool {
         self.output.has_more()
     }
 
-    /// Whether calls wait to be started.
-    pub fn wants_start(&self) -> bool {
-        self.inbound.has_waiting()
+    /// Whether [`poll_start`](Self::poll_start) has something to do: calls wait, and there is room for answers.
+    pub fn can_start(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+            && self.inbound.has_waiting()
+            && self.output.backlog() < self.config.output
+            && self.has_room_for_answers()
     }
 
     /// Whether further calls of this side can be taken.
@@ -300,7 +310,7 @@ impl Connection {
     #[cfg(test)]
     #[track_caller]
     pub(super) fn assert_empty(&self) {
-        let calls = (self.outbound_calls(), self.inbound_calls(), self.wants_start());
+        let calls = (self.outbound_calls(), self.inbound_calls(), self.inbound.has_waiting());
         assert_eq!((calls, self.held_bytes()), (((0, 0), 0, false), (0, 0, 0)));
     }
 

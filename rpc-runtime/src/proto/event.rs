@@ -29,6 +29,16 @@ impl fmt::Debug for OutgoingCall {
     }
 }
 
+/// A call that was not taken.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
+pub struct Untaken {
+    /// Why.
+    pub error: RpcError,
+    /// The call, as it was.
+    pub call: OutgoingCall,
+}
+
 /// A call that the peer makes, ready to be started.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
@@ -68,6 +78,16 @@ impl Body {
     /// The encoded payload.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The buffer, and what it holds of the budget. Both are to come back with [`from_parts`](Self::from_parts).
+    pub fn into_parts(self) -> (Vec<u8>, usize) {
+        (self.bytes, self.reserved)
+    }
+
+    /// A payload that was taken apart.
+    pub const fn from_parts(bytes: Vec<u8>, reserved: usize) -> Self {
+        Self { bytes, reserved }
     }
 }
 
@@ -142,6 +162,8 @@ pub enum Event {
         key: CallKey,
         /// How.
         outcome: Received,
+        /// The call itself, if no handler saw it and the same bytes may succeed elsewhere.
+        unseen: Option<OutgoingCall>,
     },
     /// The handler of this call is to be dropped; say [`stopped`](super::Connection::stopped) when it is.
     Stop {
@@ -182,4 +204,6 @@ pub enum Refusal {
     BadMetadata,
     /// Its caller gave it up before a handler was started.
     Cancelled,
+    /// There is too much at work already.
+    Overload,
 }

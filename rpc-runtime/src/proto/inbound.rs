@@ -281,6 +281,36 @@ impl Inbound {
         }
     }
 
+    /// This side ends the connection: each caller is told whether its handler was started.
+    pub(super) fn cut(&mut self, reason: &'static str, tools: &mut Tools<'_>) {
+        let ids: Vec<u32> = self.open.iter_mut().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(call) = self.open.get_mut(id) else { continue };
+            let delivery = match std::mem::replace(&mut call.state, State::Answering) {
+                State::Running | State::Stopping { .. } => {
+                    tools.events.push_back(Event::Stop { id: CallId(id), why: Stop::Lost });
+                    Delivery::Executed
+                }
+                State::Answering => {
+                    tools.output.bulk.remove(id);
+                    Delivery::Executed
+                }
+                State::Assembling { partial, .. } => {
+                    partial.abandon(tools.budget);
+                    Delivery::Refused
+                }
+                State::Waiting { arguments, .. } => {
+                    tools.release(arguments);
+                    Delivery::Refused
+                }
+                State::Refused { .. } => Delivery::Refused,
+            };
+            let error = RpcError::new(Code::UNAVAILABLE, delivery, reason).with_resend();
+            self.end_with(id, &error, tools);
+        }
+        self.line.clear();
+    }
+
     /// The connection is over: handlers are to be dropped, everything else is forgotten.
     pub(super) fn handle_lost(&mut self, tools: &mut Tools<'_>) {
         self.line.clear();

@@ -58,7 +58,9 @@ mod timer;
 pub use config::{Config, Side};
 pub use connection::Connection;
 pub use error::{ConnectionError, Misbehaviour};
-pub use event::{Answer, Body, Event, IncomingCall, MethodName, OutgoingCall, Received, Refusal, Stop};
+pub use event::{
+    Answer, Body, Event, IncomingCall, MethodName, OutgoingCall, Received, Refusal, Stop, Untaken,
+};
 pub use id::{CallId, CallKey};
 
 #[cfg(test)]

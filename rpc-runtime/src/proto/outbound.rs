@@ -1,8 +1,8 @@
 //! Owns [`Outbound`]: the calls that this side makes, from the queue to the answer. Does not own the frames it
 //! writes (`output`) nor the budget for what arrives (`assembly`).
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use slab::Slab;
@@ -12,7 +12,7 @@ use crate::limits;
 use crate::proto::assembly::{Assembled, Budget, Partial};
 use crate::proto::bulk::Bulk;
 use crate::proto::deadlines::Earliest;
-use crate::proto::event::{Event, OutgoingCall, Received};
+use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
 use crate::proto::output::Output;
@@ -40,9 +40,10 @@ enum State {
     /// It waits for the handshake, for one of the peer's places, or for room in the output.
     Queued { turn: u64, call: OutgoingCall },
     /// Its head is framed, and its arguments are in the bulk queue.
-    Sending { arguments: usize },
-    /// All of it is framed; `end` is the position after its last byte.
-    Sent { end: u64 },
+    Sending { arguments: usize, call: OutgoingCall },
+    /// All of it is framed; `end` is the position after its last byte. It is kept in case that it has to be sent
+    /// again elsewhere.
+    Sent { end: u64, call: OutgoingCall },
     /// The application does not wait for it.
     Abandoned,
 }
@@ -53,6 +54,9 @@ struct Call {
     id: u32,
     state: State,
     deadline: Option<Deadline>,
+    /// When the call was made, and when its first frame was written.
+    asked: Instant,
+    sent: Option<Instant>,
     /// The part of the answer that is here.
     answer: Option<(AnswerHead, Partial)>,
 }
@@ -111,30 +115,21 @@ impl Outbound {
     // ----- commands -----
 
     /// Takes a call, to be sent at once or in its turn.
-    pub(super) fn call(&mut self, call: OutgoingCall, tools: &mut Tools<'_>) -> Result<CallKey, RpcError> {
-        if self.retired {
-            return Err(retired());
+    pub(super) fn call(
+        &mut self,
+        call: OutgoingCall,
+        tools: &mut Tools<'_>,
+    ) -> Result<CallKey, Box<Untaken>> {
+        if let Err(error) = self.check(&call, tools) {
+            return Err(Box::new(Untaken { error, call }));
         }
-        if call.deadline.is_some_and(|deadline| deadline.has_passed(tools.now)) {
-            return Err(expired(Delivery::NotSent, "its time was over before it could be sent"));
-        }
-        check_head(&call)?;
-        let size = call.arguments.len();
-        let largest =
-            self.peer.as_ref().map_or(u64::MAX, |peer| peer.message).min(tools.config.message as u64);
-        if size as u64 > largest {
-            return Err(too_large(size, largest));
-        }
-        if self.queue.len() >= tools.config.queue || self.held + size > tools.config.queue_bytes {
-            return Err(self.queue_full(tools.config));
-        }
-        self.held += size;
+        self.held += call.arguments.len();
         self.earliest.note(call.deadline);
-        let deadline = call.deadline;
+        let (deadline, asked) = (call.deadline, tools.now);
         let turn = self.turns;
         self.turns += 1;
         let state = State::Queued { turn, call };
-        let key = self.calls.insert(Call { id: 0, state, deadline, answer: None });
+        let key = self.calls.insert(Call { id: 0, state, deadline, asked, sent: None, answer: None });
         self.queue.insert(turn, key);
         self.dispatch(tools);
         Ok(CallKey(key))
@@ -216,9 +211,11 @@ impl Outbound {
             None => match begin_answer(header, body, tools)? {
                 Begun::TooLarge(error) => {
                     self.give_up(key, tools);
-                    tools
-                        .events
-                        .push_back(Event::Ended { key: CallKey(key), outcome: Received::Error(error) });
+                    tools.events.push_back(Event::Ended {
+                        key: CallKey(key),
+                        outcome: Received::Error(error),
+                        unseen: None,
+                    });
                     return Ok(());
                 }
                 Begun::Assembled(head, assembled) => (head, assembled),
@@ -258,14 +255,21 @@ impl Outbound {
         }
     }
 
-    /// The last part of a call's arguments is framed.
-    pub(super) fn handle_framed(&mut self, id: u32, end: u64) {
-        let Some(&mut key) = self.open.get_mut(id) else { return };
-        if let Some(call) = self.calls.get_mut(key)
-            && let State::Sending { arguments } = call.state
-        {
-            self.held -= arguments;
-            call.state = State::Sent { end };
+    /// The last part of a call's arguments is framed; a call that is gone does not want its buffer back.
+    pub(super) fn handle_framed(&mut self, id: u32, payload: Vec<u8>, end: u64) -> Option<Vec<u8>> {
+        let key = self.open.get_mut(id).copied();
+        let Some(entry) = key.and_then(|key| self.calls.get_mut(key)) else { return Some(payload) };
+        match std::mem::replace(&mut entry.state, State::Abandoned) {
+            State::Sending { arguments, mut call } => {
+                self.held -= arguments;
+                call.arguments = payload;
+                entry.state = State::Sent { end, call };
+                None
+            }
+            other => {
+                entry.state = other;
+                Some(payload)
+            }
         }
     }
 
@@ -298,14 +302,10 @@ impl Outbound {
         }
         for key in due {
             let delivery = self.delivery(key, None);
-            let text = match self.calls.get(key).map(|call| &call.state) {
-                Some(State::Queued { .. }) => "its time ran out while it waited to be sent",
-                Some(State::Sending { .. }) => "its time ran out while its arguments were being sent",
-                _ => "its time ran out while it waited for the answer",
-            };
+            let text = self.calls.get(key).map_or_else(String::new, |call| spent(call, tools.now));
             self.give_up(key, tools);
             let outcome = Received::Error(expired(delivery, text));
-            tools.events.push_back(Event::Ended { key: CallKey(key), outcome });
+            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None });
         }
     }
 
@@ -356,22 +356,45 @@ impl Outbound {
 
     // ----- inside -----
 
+    /// Whether a call can be taken.
+    fn check(&self, call: &OutgoingCall, tools: &Tools<'_>) -> Result<(), RpcError> {
+        if self.retired {
+            return Err(retired());
+        }
+        if call.deadline.is_some_and(|deadline| deadline.has_passed(tools.now)) {
+            return Err(expired(Delivery::NotSent, "its time was over before it could be sent"));
+        }
+        check_head(call)?;
+        let size = call.arguments.len();
+        let largest =
+            self.peer.as_ref().map_or(u64::MAX, |peer| peer.message).min(tools.config.message as u64);
+        if size as u64 > largest {
+            return Err(too_large(size, largest));
+        }
+        if self.queue.len() >= tools.config.queue || self.held + size > tools.config.queue_bytes {
+            return Err(self.queue_full(tools.config));
+        }
+        Ok(())
+    }
+
     fn send(&mut self, key: usize, tools: &mut Tools<'_>) {
         let Some(peer) = &self.peer else { return };
         let Some(entry) = self.calls.get_mut(key) else { return };
         let id = self.next_id;
-        let State::Queued { call, .. } = std::mem::replace(&mut entry.state, State::Sending { arguments: 0 })
-        else {
+        let State::Queued { mut call, .. } = std::mem::replace(&mut entry.state, State::Abandoned) else {
             return;
         };
         let size = call.arguments.len();
         if size as u64 > peer.message {
-            let error = too_large(size, peer.message);
+            let outcome = Received::Error(too_large(size, peer.message));
             self.held -= size;
-            return self.end(key, Received::Error(error), tools);
+            self.calls.remove(key);
+            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None });
+            return;
         }
         self.next_id += 2;
         entry.id = id;
+        entry.sent = Some(tools.now);
         self.open.insert(id, key);
         let first = if size <= limits::INLINE_PAYLOAD { size } else { limits::INLINE_PAYLOAD };
         let first = first.min(usize::try_from(peer.eager).unwrap_or(usize::MAX));
@@ -385,18 +408,18 @@ impl Outbound {
             if more {
                 frame.total(size as u32);
             }
-            CallHead { method, remaining, metadata: call.metadata }.write(&mut frame);
+            CallHead { method, remaining, metadata: &call.metadata }.write(&mut frame);
             frame.payload(&call.arguments[..first]);
             frame.finish();
         });
         if more {
-            entry.state = State::Sending { arguments: size };
-            let bulk = Bulk::new(id, Kind::Call, Flags::NONE, call.arguments, first, peer.eager);
+            let payload = std::mem::take(&mut call.arguments);
+            entry.state = State::Sending { arguments: size, call };
+            let bulk = Bulk::new(id, Kind::Call, Flags::NONE, payload, first, peer.eager);
             tools.output.bulk.push(bulk);
         } else {
-            entry.state = State::Sent { end };
+            entry.state = State::Sent { end, call };
             self.held -= size;
-            tools.pool.put(call.arguments);
         }
     }
 
@@ -414,16 +437,17 @@ impl Outbound {
                 self.calls.remove(key);
             }
             // ## Sending | Sent => Abandoned: it counts until the callee has said its last word.
-            State::Sending { arguments } => {
+            State::Sending { arguments, .. } => {
                 self.held -= arguments;
                 let id = call.id;
                 call.deadline = None;
                 tools.output.bulk.remove(id);
                 tools.output.frame(|out| write_cancel(out, id));
             }
-            State::Sent { .. } => {
+            State::Sent { call: sent, .. } => {
                 let id = call.id;
                 call.deadline = None;
+                tools.pool.put(sent.arguments);
                 tools.output.frame(|out| write_cancel(out, id));
             }
             State::Abandoned => {}
@@ -432,32 +456,40 @@ impl Outbound {
 
     /// Takes a call out of all tables and tells the application, unless it has given the call up.
     fn end(&mut self, key: usize, outcome: Received, tools: &mut Tools<'_>) {
-        if self.forget(key, tools) {
-            tools.events.push_back(Event::Ended { key: CallKey(key), outcome });
-        }
+        let Some(gone) = self.forget(key, tools) else { return };
+        let may_resend = matches!(&outcome, Received::Error(error) if error.is_resend());
+        let unseen = match may_resend {
+            true => Some(gone),
+            false => {
+                tools.pool.put(gone.arguments);
+                None
+            }
+        };
+        tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen });
     }
 
-    /// Takes a call out of all tables; says whether the application still waited for it.
-    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> bool {
-        let Some(call) = self.calls.try_remove(key) else { return false };
-        if let Some((_, partial)) = call.answer {
+    /// Takes a call out of all tables; hands it back if the application still waited for it.
+    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<OutgoingCall> {
+        let entry = self.calls.try_remove(key)?;
+        if let Some((_, partial)) = entry.answer {
             partial.abandon(tools.budget);
         }
-        match call.state {
+        self.open.remove(entry.id);
+        match entry.state {
             State::Queued { turn, call } => {
                 self.held -= call.arguments.len();
                 self.queue.remove(&turn);
-                return true;
+                Some(call)
             }
             // The answer came before the last argument byte left: the rest is of no use.
-            State::Sending { arguments } => {
+            State::Sending { arguments, mut call } => {
                 self.held -= arguments;
-                tools.output.bulk.remove(call.id);
+                call.arguments = tools.output.bulk.remove(entry.id).unwrap_or_default();
+                Some(call)
             }
-            State::Sent { .. } | State::Abandoned => {}
+            State::Sent { call, .. } => Some(call),
+            State::Abandoned => None,
         }
-        self.open.remove(call.id);
-        !matches!(call.state, State::Abandoned)
     }
 
     /// What is known of a call that ends here and now.
@@ -465,7 +497,9 @@ impl Outbound {
         match self.calls.get(key).map(|call| &call.state) {
             // Without its last byte no handler can have been started.
             None | Some(State::Queued { .. } | State::Sending { .. }) => Delivery::NotSent,
-            Some(State::Sent { end }) if written.is_some_and(|written| *end > written) => Delivery::NotSent,
+            Some(State::Sent { end, .. }) if written.is_some_and(|written| *end > written) => {
+                Delivery::NotSent
+            }
             Some(State::Sent { .. } | State::Abandoned) => Delivery::Unknown,
         }
     }
@@ -541,7 +575,26 @@ fn check_head(call: &OutgoingCall) -> Result<(), RpcError> {
     Ok(())
 }
 
-fn expired(delivery: Delivery, text: &'static str) -> RpcError {
+/// What the time of a call went into, from when it was given to this connection.
+fn spent(call: &Call, now: Instant) -> String {
+    let queued = call.sent.unwrap_or(now).duration_since(call.asked);
+    let since = now.duration_since(call.sent.unwrap_or(now));
+    match &call.state {
+        State::Queued { .. } => {
+            format!("its time ran out: {queued:.1?} waiting for a place on the connection")
+        }
+        State::Sending { .. } => {
+            format!("its time ran out: {queued:.1?} in the queue, {since:.1?} sending its arguments")
+        }
+        State::Sent { .. } | State::Abandoned => {
+            format!(
+                "its time ran out: {queued:.1?} in the queue, {since:.1?} sent and waiting for the answer"
+            )
+        }
+    }
+}
+
+fn expired(delivery: Delivery, text: impl Into<Cow<'static, str>>) -> RpcError {
     RpcError::new(Code::DEADLINE_EXCEEDED, delivery, text)
 }
 

@@ -29,7 +29,7 @@ pub struct CallHead<'a> {
     /// The time left when the head was written, in microseconds; `None` for a call without a deadline.
     pub remaining: Option<u64>,
     /// Its metadata.
-    pub metadata: Metadata,
+    pub metadata: &'a Metadata,
 }
 
 /// A CALL's first frame as it was read.
@@ -61,7 +61,7 @@ impl CallHead<'_> {
             Some(micros) => frame.uint(micros),
             None => frame.nil(),
         }
-        metadata::write(frame, &self.metadata);
+        metadata::write(frame, self.metadata);
     }
 }
 

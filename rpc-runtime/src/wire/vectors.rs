@@ -28,11 +28,14 @@ const EXAMPLES: &[Example] = &[
     ),
     (
         "call-bound",
-        |out| write_call(out, 3, &bound(), None, &[0x92, 2, 3]),
+        |out| {
+            let head = CallHead { method: Method::Bound(0), remaining: Some(250_000), metadata: &tenant() };
+            write_call(out, 3, &head, None, &[0x92, 2, 3]);
+        },
         |header, body| {
             let read = CallStart::read(header.flags, body).unwrap();
             assert_eq!((read.method, read.remaining), (Method::Bound(0), Some(250_000)));
-            assert_eq!(read.metadata, Ok(bound().metadata));
+            assert_eq!(read.metadata, Ok(tenant()));
         },
     ),
     (
@@ -160,22 +163,20 @@ fn demo() -> Hello {
 }
 
 fn call() -> CallHead<'static> {
-    CallHead {
-        method: Method::Text("Calculator.add"),
-        remaining: Some(10_000_000),
-        metadata: Metadata::new(),
-    }
+    CallHead { method: Method::Text("Calculator.add"), remaining: Some(10_000_000), metadata: &NONE }
 }
 
-fn bound() -> CallHead<'static> {
+fn tenant() -> Metadata {
     let mut metadata = Metadata::new();
     metadata.set("tenant", "blue").unwrap().propagate();
-    CallHead { method: Method::Bound(0), remaining: Some(250_000), metadata }
+    metadata
 }
 
 fn put() -> CallHead<'static> {
-    CallHead { method: Method::Text("S.pu"), remaining: Some(10_000_000), metadata: Metadata::new() }
+    CallHead { method: Method::Text("S.pu"), remaining: Some(10_000_000), metadata: &NONE }
 }
+
+static NONE: Metadata = Metadata::new();
 
 fn draining() -> ErrorHead {
     ErrorHead { code: Code::UNAVAILABLE, message: "draining".into(), metadata: Metadata::new() }

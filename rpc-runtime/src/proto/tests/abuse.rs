@@ -33,7 +33,7 @@ fn call(id: u32, method: Method<'_>, total: Option<u32>, part: &[u8]) -> Vec<u8>
         if let Some(total) = total {
             frame.total(total);
         }
-        CallHead { method, remaining: Some(10_000_000), metadata: Metadata::new() }.write(frame);
+        CallHead { method, remaining: Some(10_000_000), metadata: &Metadata::new() }.write(frame);
         frame.payload(part);
     })
 }

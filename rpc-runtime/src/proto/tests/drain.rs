@@ -187,7 +187,7 @@ fn a_forced_close_tells_the_peer_why() {
     pair.server.machine.close_now("the grace is over", now);
     pair.drive();
     let error = pair.client.outcome().unwrap_err();
-    assert_eq!(error.delivery(), Delivery::Unknown);
+    assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::Executed));
     assert!(error.message().contains("the grace is over"), "{error}");
     assert_eq!(pair.server.stopped[0].1, Stop::Lost);
     assert!(pair.server.closed.is_some() && pair.client.closed.is_some());

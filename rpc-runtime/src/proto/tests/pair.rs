@@ -67,7 +67,7 @@ impl End {
             assert!(self.closed.is_none(), "an event after Closed: {event:?}");
             match event {
                 Event::Ready(_) => self.ready = true,
-                Event::Ended { key, outcome } => self.ended.push((key, outcome)),
+                Event::Ended { key, outcome, .. } => self.ended.push((key, outcome)),
                 Event::Stop { id, why } => self.stopped.push((id, why)),
                 Event::Refused(reason) => self.refused.push(reason),
                 Event::Retire => self.retired = true,
@@ -109,7 +109,9 @@ impl End {
         timeout: Duration,
         now: Instant,
     ) -> Result<CallKey, RpcError> {
-        self.machine.call(outgoing(arguments, Some(Deadline::after(now, timeout))), now)
+        self.machine
+            .call(outgoing(arguments, Some(Deadline::after(now, timeout))), now)
+            .map_err(|untaken| untaken.error)
     }
 
     /// Answers the oldest started call with its own arguments.

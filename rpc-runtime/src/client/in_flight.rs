@@ -1,0 +1,221 @@
+//! Owns [`InFlight`]: a call under way on a channel, from waiting for a connection to its answer. Does not own the
+//! connection, nor what the bytes of the answer mean.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use crate::call::{CallResult, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
+use crate::client::channel::{Channel, Failed};
+use crate::driver::{Ended, Shared, Ticket, now};
+use crate::proto::{OutgoingCall, Received};
+
+/// A call under way on a [`Channel`]. Dropping it cancels the call, down to the handler.
+#[must_use = "futures do nothing unless polled"]
+pub struct InFlight {
+    channel: Channel,
+    state: State,
+    wait_for_ready: bool,
+    /// Since when it waits for a connection, and how long it has waited for earlier ones.
+    waiting_since: Option<Instant>,
+    waited: Duration,
+    attempts: u32,
+    /// The connection that refused it, and how: it is not asked again.
+    refused: Option<(Arc<Shared>, RpcError)>,
+    /// Wakes a call that waits for a connection, at its deadline or when the next attempt may be made.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// ```text
+///   New ─▶ Waiting ──a connection──▶ Sent ──answer──▶ Done
+///             ▲                        │
+///             └── may be sent again ───┘
+/// ```
+enum State {
+    New(Request),
+    Waiting(OutgoingCall),
+    Sent(Arc<Shared>, Ticket),
+    Done,
+}
+
+impl InFlight {
+    pub(super) fn new(channel: Channel, request: Request) -> Self {
+        let wait_for_ready = request.waits_for_ready();
+        Self {
+            channel,
+            state: State::New(request),
+            wait_for_ready,
+            waiting_since: None,
+            waited: Duration::ZERO,
+            attempts: 0,
+            refused: None,
+            sleep: None,
+        }
+    }
+
+    /// The clock starts here, at the first poll; a deadline that was inherited has been running.
+    fn begin(&self, request: Request) -> OutgoingCall {
+        let now = now();
+        let own = Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout));
+        let deadline = Deadline::earlier(request.deadline(), Some(own));
+        let (method, arguments, metadata) = request.into_parts();
+        OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes() }
+    }
+
+    fn poll_waiting(&mut self, call: OutgoingCall, cx: &mut Context<'_>) -> Poll<Result<(), RpcError>> {
+        let found = self.channel.poll_connection(cx);
+        let until = match found {
+            Poll::Ready(Ok(shared)) => return self.send(&shared, call),
+            Poll::Ready(Err(Failed { error, .. })) if !self.wait_for_ready => {
+                return Poll::Ready(Err(self.refused.take().map_or(error, |(_, refused)| refused)));
+            }
+            Poll::Ready(Err(Failed { until, .. })) => Some(until),
+            Poll::Pending => None,
+        };
+        self.waiting_since.get_or_insert_with(now);
+        if call.deadline.is_some_and(|deadline| deadline.has_passed(now())) {
+            return Poll::Ready(Err(self.expired_waiting()));
+        }
+        let wake = Deadline::earlier(call.deadline, until.map(Deadline::at));
+        self.state = State::Waiting(call);
+        let Some(wake) = wake else { return Poll::Pending };
+        let mut sleep = Box::pin(tokio::time::sleep_until(wake.instant().into()));
+        let is_due = sleep.as_mut().poll(cx).is_ready();
+        self.sleep = Some(sleep);
+        if is_due {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn send(&mut self, shared: &Arc<Shared>, call: OutgoingCall) -> Poll<Result<(), RpcError>> {
+        if let Some((_, error)) = self.refused.take_if(|(refused, _)| Arc::ptr_eq(refused, shared)) {
+            return Poll::Ready(Err(error));
+        }
+        self.sleep = None;
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += now().duration_since(since);
+        }
+        match shared.call(call) {
+            Ok(ticket) => {
+                self.attempts += 1;
+                self.state = State::Sent(Arc::clone(shared), ticket);
+                Poll::Ready(Ok(()))
+            }
+            Err(untaken) if untaken.error.is_resend() => {
+                self.again(shared, untaken.error, untaken.call);
+                Poll::Ready(Ok(()))
+            }
+            Err(untaken) => Poll::Ready(Err(untaken.error)),
+        }
+    }
+
+    /// No handler saw the call, and another connection may take it.
+    fn again(&mut self, shared: &Arc<Shared>, error: RpcError, call: OutgoingCall) {
+        if !shared.takes_calls() {
+            self.channel.leave(shared);
+        }
+        self.refused = Some((Arc::clone(shared), error));
+        self.state = State::Waiting(call);
+    }
+
+    fn ended(&mut self, shared: &Arc<Shared>, ended: Ended) -> Option<CallResult> {
+        let owned = |body: crate::proto::Body| {
+            let (bytes, reserved) = body.into_parts();
+            Payload::owned(bytes, reserved, shared.clone())
+        };
+        let (mut response, metadata) = match ended.outcome {
+            Received::Reply { metadata, body } => (Response::value(owned(body)), metadata),
+            Received::App { metadata, detail } => (Response::app_error(owned(detail)), metadata),
+            Received::Error(error) => {
+                let in_time = |call: &OutgoingCall| !call.deadline.is_some_and(|at| at.has_passed(now()));
+                return match ended.unseen.filter(in_time) {
+                    Some(call) => {
+                        self.again(shared, error, call);
+                        None
+                    }
+                    None => Some(Err(error)),
+                };
+            }
+        };
+        *response.metadata_mut() = metadata;
+        response.set_attempts(self.attempts);
+        Some(Ok(response))
+    }
+
+    fn expired_waiting(&self) -> RpcError {
+        let waited =
+            self.waited + self.waiting_since.map_or(Duration::ZERO, |since| now().duration_since(since));
+        let text = format!("its time ran out: {waited:.1?} waiting for a connection");
+        RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::NotSent, text)
+    }
+
+    /// Says to whom the call was made, and what the time went into before it reached a connection.
+    fn finish(&mut self, result: CallResult) -> Poll<CallResult> {
+        self.state = State::Done;
+        Poll::Ready(result.map_err(|error| {
+            let error = error.with_peer(&self.channel.inner.address);
+            let waited = self.waited;
+            if error.code() != Code::DEADLINE_EXCEEDED || waited < Duration::from_millis(1) {
+                return error;
+            }
+            let text = format!("{}; before that {waited:.1?} waiting for a connection", error.message());
+            error.with_message(text)
+        }))
+    }
+}
+
+impl Future for InFlight {
+    type Output = CallResult;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
+        let this = &mut *self;
+        loop {
+            match std::mem::replace(&mut this.state, State::Done) {
+                State::New(request) => this.state = State::Waiting(this.begin(request)),
+                State::Waiting(call) => match this.poll_waiting(call, cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return this.finish(Err(error)),
+                },
+                State::Sent(shared, ticket) => match shared.poll_call(ticket, cx) {
+                    Poll::Pending => {
+                        this.state = State::Sent(shared, ticket);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(ended) => {
+                        if let Some(result) = this.ended(&shared, ended) {
+                            return this.finish(result);
+                        }
+                    }
+                },
+                State::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // Waiting calls are nobody's yet; those that are sent are the machine's, and it tells the callee.
+        if let State::Sent(shared, ticket) = &self.state {
+            shared.cancel(*ticket);
+        }
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::New(_) => "new",
+            State::Waiting(_) => "waiting for a connection",
+            State::Sent(..) => "sent",
+            State::Done => "done",
+        };
+        write!(f, "InFlight({state})")
+    }
+}

@@ -1,0 +1,51 @@
+//! Owns [`Dispatch`]: what the driver needs to know of a server, and nothing else of it.
+
+use std::sync::Arc;
+
+use crate::call::{Code, HandlerFuture, MethodDescriptor, Request};
+use crate::proto::Refusal;
+
+/// Where calls go that the peer makes.
+pub(crate) trait Dispatch: Send + Sync + 'static {
+    /// The method of this name, if there is one.
+    fn route(&self, method: &str) -> Option<Route>;
+
+    /// Answers a call, through all layers.
+    fn handle(&self, request: Request) -> HandlerFuture;
+
+    /// A call is handed to the handler; it ends with one [`finished`](Self::finished).
+    fn started(&self);
+
+    /// A call that was started has ended.
+    fn finished(&self, how: Finish);
+
+    /// The machine refused a call.
+    fn refused(&self, why: Refusal);
+}
+
+/// A method that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    /// Which of the server's services has it.
+    pub(crate) service: u32,
+    /// What is known of it.
+    pub(crate) method: &'static MethodDescriptor,
+}
+
+/// How a handler ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finish {
+    /// With a value or the service's own error.
+    Answered,
+    /// With an error, after it was started.
+    Failed(Code),
+    /// Before the service's own code ran: a layer or an argument that does not decode refused the call.
+    Refused(Code),
+    /// It panicked.
+    Panicked,
+    /// It was dropped before its end.
+    Stopped,
+}
+
+/// The dispatch of a side that serves nothing is `None`.
+pub(crate) type Serving = Option<Arc<dyn Dispatch>>;

@@ -1,0 +1,35 @@
+//! Moves bytes and time: the only floor that knows both the machine and the transport. One task for each connection
+//! reads, feeds the machine, starts handlers and writes; callers reach the machine through [`Shared`].
+//!
+//! # One turn of the task
+//!
+//! 1. Tell the machine what time it is, if one of its timers is due.
+//! 2. Read what is there, and feed all of it to the machine.
+//! 3. Deliver events: wake callers whose calls have ended, stop handlers.
+//! 4. Start calls. Each handler is polled once, here; if it has to wait it becomes a task of its own.
+//! 5. Write what is framed, a segment at a time.
+//!
+//! # Who computes here
+//!
+//! A handler that answers at once never becomes a task: that saves an allocation, a queue and two thread hops a
+//! call. A handler that computes for long would stall its connection, so one turn polls handlers for
+//! [`INLINE_TIME`](crate::limits::INLINE_TIME) at most; what is left of the batch is given to tasks at once, and so
+//! is every `#[rpc(blocking)]` method, to tokio's pool of blocking threads. On a current-thread runtime tasks share
+//! the one thread, so there a long computation still delays everything: mark it as blocking.
+//!
+//! # Locks
+//!
+//! The machine is behind one short lock. No handler, waker, layer or `Serialize` of a user runs under it.
+
+mod clock;
+mod dispatch;
+mod read;
+mod shared;
+mod task;
+mod work;
+mod write;
+
+pub(crate) use clock::now;
+pub(crate) use dispatch::{Dispatch, Finish, Route};
+pub(crate) use shared::{Ended, Lifecycle, Shared, Ticket};
+pub(crate) use task::connection;

@@ -1,0 +1,337 @@
+//! Owns [`Shared`]: a connection as callers, handlers and its task share it. Does not move bytes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+use slab::Slab;
+
+use crate::call::{AnswerRoom, CallResult, Metadata, Reclaim, RpcError};
+use crate::driver::clock;
+use crate::driver::work::StopSignal;
+use crate::proto::{
+    Answer, Body, CallId, CallKey, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
+    Untaken,
+};
+use crate::wire::Hello;
+
+/// What a connection's owner wants to hear of its life. Called outside of the connection's lock.
+pub(crate) trait Lifecycle: Send + Sync + 'static {
+    /// The peer's HELLO is here.
+    fn ready(&self, peer: &Hello);
+
+    /// No further calls are taken.
+    fn retired(&self);
+
+    /// The connection is over; `None` if it ended in order.
+    fn closed(&self, error: Option<&ConnectionError>);
+}
+
+/// A connection.
+pub(crate) struct Shared {
+    pub(super) core: Mutex<Core>,
+    /// Wakes the connection's task.
+    pub(super) task: AtomicWaker,
+}
+
+/// What the lock protects.
+pub(super) struct Core {
+    pub(super) machine: Connection,
+    /// Who waits for which call. A place is kept until its outcome is taken, but the machine gives a call's key to the
+    /// next one as soon as it has ended: so callers are known by their places, not by keys.
+    places: Slab<Place>,
+    /// The place of each call that the machine has, by the index of its key.
+    by_key: Vec<usize>,
+    /// How to stop the handlers that have become tasks.
+    // keyed look-up only
+    running: HashMap<CallId, Arc<StopSignal>>,
+    /// Handlers of oneway methods at work: their calls are over on the wire.
+    pub(super) oneway: usize,
+    /// Handlers that wait to encode their answers.
+    room: Vec<Waker>,
+    /// What the events of the machine want done.
+    after: Aftermath,
+}
+
+/// A call's place among those that are waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Ticket(usize);
+
+struct Place {
+    key: CallKey,
+    waiter: Waiter,
+}
+
+/// Whoever waits for a call.
+enum Waiter {
+    Nobody,
+    Waiting(Waker),
+    /// The call has ended, and nobody has come for it yet.
+    Done(Box<Ended>),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The answer, or what happened instead.
+    pub(crate) outcome: Received,
+    /// The call itself, if it may be sent elsewhere.
+    pub(crate) unseen: Option<OutgoingCall>,
+}
+
+/// What the machine's events want done outside of the lock. Whoever made the machine say something wakes and stops;
+/// the connection's task does the rest.
+#[derive(Default)]
+pub(super) struct Aftermath {
+    wakers: Vec<Waker>,
+    stops: Vec<Arc<StopSignal>>,
+    pub(super) refused: Vec<Refusal>,
+    pub(super) ready: Option<Hello>,
+    pub(super) retired: bool,
+    pub(super) closed: Option<Option<ConnectionError>>,
+}
+
+impl Shared {
+    pub(super) fn new(machine: Connection) -> Arc<Self> {
+        let core = Core {
+            machine,
+            places: Slab::new(),
+            by_key: Vec::new(),
+            running: HashMap::new(),
+            oneway: 0,
+            room: Vec::new(),
+            after: Aftermath::default(),
+        };
+        Arc::new(Self { core: Mutex::new(core), task: AtomicWaker::new() })
+    }
+
+    /// Works with the machine under the lock, and takes its events before the lock is free: the key of a call that
+    /// has ended may be given to another one right after.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Core) -> R) -> R {
+        let mut core = self.core.lock();
+        let result = work(&mut core);
+        core.take_events();
+        let wakers = std::mem::take(&mut core.after.wakers);
+        let stops = std::mem::take(&mut core.after.stops);
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+        stops.into_iter().for_each(|stop| stop.set());
+        result
+    }
+
+    // ----- for the task -----
+
+    pub(super) fn wants_write(&self) -> bool {
+        self.core.lock().machine.wants_write()
+    }
+
+    pub(super) fn can_start(&self) -> bool {
+        self.core.lock().machine.can_start()
+    }
+
+    /// Whether more than one call of this side is under way.
+    pub(super) fn has_company(&self) -> bool {
+        self.core.lock().machine.outbound_calls().0 > 1
+    }
+
+    // ----- for callers -----
+
+    /// Makes a call; its end is waited for with [`poll_call`](Self::poll_call).
+    pub(crate) fn call(&self, call: OutgoingCall) -> Result<Ticket, Box<Untaken>> {
+        let ticket = self.with(|core| {
+            let key = core.machine.call(call, clock::now())?;
+            Ok::<_, Box<Untaken>>(core.wait_for(key))
+        })?;
+        self.task.wake();
+        Ok(ticket)
+    }
+
+    /// Waits for the end of a call. The ticket is void once this is ready.
+    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Ended> {
+        let mut core = self.core.lock();
+        let Some(place) = core.places.get_mut(ticket.0) else { return Poll::Pending };
+        match &mut place.waiter {
+            Waiter::Waiting(waker) => waker.clone_from(cx.waker()),
+            Waiter::Nobody => place.waiter = Waiter::Waiting(cx.waker().clone()),
+            Waiter::Done(_) => {
+                if let Waiter::Done(ended) = core.places.remove(ticket.0).waiter {
+                    return Poll::Ready(*ended);
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives a call up. Must not be said of one whose end was taken.
+    pub(crate) fn cancel(&self, ticket: Ticket) {
+        self.with(|core| {
+            let Some(Place { key, waiter }) = core.places.try_remove(ticket.0) else { return };
+            match waiter {
+                Waiter::Waiting(_) | Waiter::Nobody => core.machine.cancel(key, clock::now()),
+                // It is not the machine's any more: its key may serve another call there.
+                Waiter::Done(ended) => match ended.outcome {
+                    Received::Reply { body, .. } | Received::App { detail: body, .. } => {
+                        core.machine.release(body, clock::now());
+                    }
+                    Received::Error(_) => {}
+                },
+            }
+        });
+        self.task.wake();
+    }
+
+    /// Whether further calls are taken.
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.core.lock().machine.takes_calls()
+    }
+
+    // ----- for owners -----
+
+    /// Takes no further calls and ends when those that were accepted are done.
+    pub(crate) fn drain(&self, reason: &'static str) {
+        self.with(|core| core.machine.drain(reason, clock::now()));
+        self.task.wake();
+    }
+
+    /// Ends now; what is under way is cut.
+    pub(crate) fn close(&self, reason: &'static str) {
+        self.with(|core| core.machine.close_now(reason, clock::now()));
+        self.task.wake();
+    }
+
+    /// Calls of the peer that are open, those of oneway methods included.
+    pub(crate) fn inbound_calls(&self) -> usize {
+        let core = self.core.lock();
+        core.machine.inbound_calls() + core.oneway
+    }
+
+    // ----- for handlers -----
+
+    /// Answers a call.
+    pub(super) fn answer(&self, id: CallId, result: CallResult, metadata: Metadata) {
+        let answer = into_answer(result, metadata);
+        self.with(|core| {
+            core.running.remove(&id);
+            core.machine.answer(id, answer, clock::now());
+        });
+        self.task.wake();
+    }
+
+    /// A handler that was to be stopped is gone.
+    pub(super) fn stopped(&self, id: CallId) {
+        self.with(|core| {
+            core.running.remove(&id);
+            core.machine.stopped(id, clock::now());
+        });
+        self.task.wake();
+    }
+
+    /// The handler of a oneway method has ended.
+    pub(super) fn oneway_finished(&self) {
+        self.core.lock().oneway -= 1;
+    }
+}
+
+impl AnswerRoom for Shared {
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut core = self.core.lock();
+        if core.machine.has_room_for_answers() || core.machine.is_closed() {
+            return Poll::Ready(());
+        }
+        core.room.push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Core {
+    fn wait_for(&mut self, key: CallKey) -> Ticket {
+        let place = self.places.insert(Place { key, waiter: Waiter::Nobody });
+        if key.index() >= self.by_key.len() {
+            self.by_key.resize(key.index() + 1, usize::MAX);
+        }
+        self.by_key[key.index()] = place;
+        Ticket(place)
+    }
+
+    /// Notes a call's end; whoever waits for it is to be woken. One that was given up has no place any more.
+    fn call_ended(&mut self, key: CallKey, ended: Ended) {
+        let place = self.by_key.get(key.index()).and_then(|&place| self.places.get_mut(place));
+        let Some(place) = place.filter(|place| place.key == key) else { return };
+        if let Waiter::Waiting(waker) = std::mem::replace(&mut place.waiter, Waiter::Done(Box::new(ended))) {
+            self.after.wakers.push(waker);
+        }
+    }
+
+    /// Remembers how to stop a handler that has become a task.
+    pub(super) fn note_running(&mut self, id: CallId, stop: Arc<StopSignal>) {
+        self.running.insert(id, stop);
+    }
+
+    /// Takes all events, and notes what they want done.
+    fn take_events(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                Event::Ended { key, outcome, unseen } => self.call_ended(key, Ended { outcome, unseen }),
+                Event::Stop { id, .. } => self.after.stops.extend(self.running.remove(&id)),
+                Event::Refused(reason) => self.after.refused.push(reason),
+                Event::Ready(hello) => self.after.ready = Some(hello),
+                Event::Retire => self.after.retired = true,
+                Event::Closed(error) => self.after.closed = Some(error),
+            }
+        }
+        if !self.room.is_empty() && (self.machine.has_room_for_answers() || self.machine.is_closed()) {
+            self.after.wakers.append(&mut self.room);
+        }
+    }
+
+    /// What is left for the connection's task to do.
+    pub(super) fn take_aftermath(&mut self) -> Aftermath {
+        std::mem::take(&mut self.after)
+    }
+}
+
+impl Reclaim for Shared {
+    fn reclaim(&self, bytes: Vec<u8>, reserved: usize) {
+        let wake = self.with(|core| {
+            core.machine.release(Body::from_parts(bytes, reserved), clock::now());
+            reserved > 0 && core.machine.wants_write()
+        });
+        if wake {
+            self.task.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
+    match result {
+        Err(error) => Answer::Error(with_metadata(error, &metadata)),
+        Ok(response) => {
+            let (body, is_app_error, own) = response.into_parts();
+            for entry in own.iter() {
+                metadata.put(entry.clone());
+            }
+            let payload = body.into_bytes();
+            match is_app_error {
+                true => Answer::App { metadata, detail: payload },
+                false => Answer::Reply { metadata, payload },
+            }
+        }
+    }
+}
+
+fn with_metadata(error: RpcError, metadata: &Metadata) -> RpcError {
+    if metadata.is_empty() || !error.metadata().is_empty() {
+        error
+    } else {
+        error.with_metadata(metadata.clone())
+    }
+}

@@ -1,0 +1,342 @@
+//! Owns [`Task`]: the one task of a connection, turn by turn. Does not decide what a frame means or where a socket
+//! comes from.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::ReadBuf;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep};
+
+use crate::call::{self, Code, Delivery, Metadata, Payload, Peer, Request, Response, RpcError};
+use crate::driver::clock;
+use crate::driver::dispatch::{Dispatch, Route, Serving};
+use crate::driver::read::{Found, Reading};
+use crate::driver::shared::{Lifecycle, Shared};
+use crate::driver::work::Work;
+use crate::driver::write::{Writing, Wrote};
+use crate::limits;
+use crate::proto::{Config, Connection, ConnectionError, IncomingCall, MethodName, Side};
+use crate::transport::{Io, Link};
+
+/// Makes a connection of a link: what callers share, and the task that is to be spawned.
+pub(crate) fn connection(
+    side: Side,
+    config: Config,
+    link: Link,
+    address: Arc<str>,
+    serving: Serving,
+    lifecycle: Arc<dyn Lifecycle>,
+) -> (Arc<Shared>, impl Future<Output = ()> + Send + 'static) {
+    let mut config = config;
+    if !link.can_die_silently() {
+        config.keepalive = None;
+    }
+    let in_flight = config.in_flight as usize;
+    let shared = Shared::new(Connection::new(side, config, clock::now()));
+    let task = Task {
+        shared: Arc::clone(&shared),
+        io: link.into_io(),
+        reading: Reading::default(),
+        writing: Writing::default(),
+        at_end: false,
+        sleep: None,
+        yielded: false,
+        peer: Peer::new(address, "", 0),
+        serving,
+        routes: Vec::new(),
+        starts: VecDeque::new(),
+        in_flight,
+        lifecycle,
+        is_closed: false,
+    };
+    (shared, task.run())
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    io: Box<dyn Io>,
+    reading: Reading,
+    writing: Writing,
+    /// The peer's end is closed.
+    at_end: bool,
+    /// Wakes the task for the machine's next timer; never later than that timer, perhaps earlier.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Other tasks have had their turn since there was something to write.
+    yielded: bool,
+    peer: Peer,
+    serving: Serving,
+    /// What the numbers that the peer bound to names were found to mean.
+    routes: Vec<Option<Option<Route>>>,
+    /// Calls that are to be started in this turn.
+    starts: VecDeque<IncomingCall>,
+    in_flight: usize,
+    lifecycle: Arc<dyn Lifecycle>,
+    is_closed: bool,
+}
+
+impl Drop for Task {
+    /// A runtime that ends drops its tasks: calls that wait for this connection, perhaps in another runtime, must not
+    /// wait for ever.
+    fn drop(&mut self) {
+        if self.is_closed {
+            return;
+        }
+        let error = ConnectionError::Local("the runtime that the connection ran in has ended");
+        self.shared.with(|core| core.machine.handle_transport_error(error.clone(), clock::now()));
+        self.lifecycle.closed(Some(&error));
+    }
+}
+
+impl Task {
+    async fn run(mut self) {
+        let closed = poll_fn(|cx| self.turn(cx)).await;
+        match &closed {
+            Some(error) => tracing::debug!(peer = %self.peer, %error, "connection ended"),
+            None => tracing::trace!(peer = %self.peer, "connection closed"),
+        }
+        self.lifecycle.closed(closed.as_ref());
+        self.linger().await;
+    }
+
+    /// One turn: see the [module](super). Ready when the connection is over.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionError>> {
+        self.shared.task.register(cx.waker());
+        self.tell_time(cx);
+        let more = self.read(cx);
+        self.start(cx);
+        self.write(cx);
+        if let Some(closed) = self.after() {
+            self.is_closed = true;
+            return Poll::Ready(closed);
+        }
+        self.arm(cx);
+        if more || self.shared.can_start() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Lets the machine's timers fire, if the time has come.
+    fn tell_time(&mut self, cx: &mut Context<'_>) {
+        let due = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+        if due {
+            self.sleep = None;
+            self.shared.with(|core| core.machine.handle_timeout(clock::now()));
+        }
+    }
+
+    /// Reads what is there; says whether there may be more.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..limits::READS {
+            if self.at_end {
+                return false;
+            }
+            match self.reading.poll(&mut *self.io, &self.shared, cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(Found::Bytes)) => {}
+                Poll::Ready(Ok(Found::End)) => {
+                    self.at_end = true;
+                    self.shared.with(|core| core.machine.handle_eof(clock::now()));
+                }
+                Poll::Ready(Err(error)) => self.failed(&error),
+            }
+        }
+        true
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        self.at_end = true;
+        let error = ConnectionError::Transport(error.to_string());
+        self.shared.with(|core| core.machine.handle_transport_error(error, clock::now()));
+    }
+
+    /// Starts the calls that wait, until there are none or the output is full.
+    fn start(&mut self, cx: &mut Context<'_>) {
+        let began = clock::now();
+        loop {
+            let starts = &mut self.starts;
+            self.shared.with(|core| {
+                let now = clock::now();
+                while starts.len() < limits::STARTS
+                    && let Some(call) = core.machine.poll_start(now)
+                {
+                    starts.push_back(call);
+                }
+            });
+            if self.starts.is_empty() {
+                return;
+            }
+            while let Some(call) = self.starts.pop_front() {
+                let inline = clock::now().duration_since(began) < limits::INLINE_TIME;
+                self.start_one(call, inline);
+            }
+            // Answers may fill the output, and calls wait then until it has been written.
+            self.write(cx);
+        }
+    }
+
+    fn start_one(&mut self, call: IncomingCall, inline: bool) {
+        let IncomingCall { id, method, deadline, metadata, arguments } = call;
+        let Some(dispatch) = self.serving.clone() else {
+            self.shared.with(|core| core.machine.release(arguments, clock::now()));
+            let text = format!("`{}` is not served here: this side only calls", method.name);
+            let error = RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text);
+            return self.shared.answer(id, Err(error), Metadata::new());
+        };
+        let route = self.route(&method, &*dispatch);
+        let (bytes, reserved) = arguments.into_parts();
+        let arguments = Payload::owned(bytes, reserved, self.shared.clone());
+        let room = Arc::clone(&self.shared);
+        let context = call::Context::new(
+            Arc::clone(&method.name),
+            deadline,
+            metadata.clone(),
+            self.peer.clone(),
+            clock::now,
+            Some(room),
+        );
+        let mut request = Request::received(
+            method.name.to_string().into(),
+            arguments,
+            metadata,
+            deadline,
+            self.peer.clone(),
+        );
+        if let Some(route) = route {
+            request.set_route(route.service, route.method);
+        }
+        let descriptor = route.map(|route| route.method);
+        let mut work = Work::new(id, context, &self.shared, &dispatch);
+        if descriptor.is_some_and(|method| method.oneway) {
+            if !self.accept_oneway(id) {
+                return work.refused();
+            }
+            work.set_oneway();
+        }
+        if !work.begin(|| dispatch.handle(request)) {
+            return;
+        }
+        let blocking = descriptor.is_some_and(|method| method.blocking);
+        if inline && !blocking {
+            let mut cx = Context::from_waker(Waker::noop());
+            if work.poll_handler(&mut cx).is_ready() {
+                return;
+            }
+        }
+        self.shared.with(|core| core.note_running(id, work.stop_signal()));
+        if blocking {
+            let runtime = Handle::current();
+            tokio::task::spawn_blocking(move || runtime.block_on(work));
+        } else {
+            tokio::spawn(work);
+        }
+    }
+
+    /// Answers a oneway call before its handler runs, unless too many of them are at work.
+    fn accept_oneway(&self, id: crate::proto::CallId) -> bool {
+        let limit = self.in_flight;
+        let accepted = self.shared.with(|core| {
+            let room = core.oneway < limit;
+            core.oneway += usize::from(room);
+            room
+        });
+        let answer = if accepted {
+            Ok(Response::value(Payload::new(vec![NIL])))
+        } else {
+            let text = format!("{limit} oneway calls of this connection are at work already (`in_flight`)");
+            Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text).with_resend())
+        };
+        self.shared.answer(id, answer, Metadata::new());
+        accepted
+    }
+
+    fn route(&mut self, method: &MethodName, dispatch: &dyn Dispatch) -> Option<Route> {
+        let Some(number) = method.number else { return dispatch.route(&method.name) };
+        let at = number as usize;
+        if at >= self.routes.len() {
+            self.routes.resize(at + 1, None);
+        }
+        *self.routes[at].get_or_insert_with(|| dispatch.route(&method.name))
+    }
+
+    /// Writes what is framed.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        if !self.shared.wants_write() && self.writing.is_idle() {
+            self.yielded = false;
+            return;
+        }
+        // On a multi-threaded scheduler this task runs before the other callers that are ready too, and would write
+        // one frame at a time; one yield lets them all put theirs in. A single call in flight waits for nobody.
+        if !self.yielded && self.shared.has_company() {
+            self.yielded = true;
+            cx.waker().wake_by_ref();
+            return;
+        }
+        match self.writing.poll(&mut *self.io, &self.shared, cx) {
+            Ok(Wrote::All) => self.yielded = false,
+            Ok(Wrote::Blocked) => {}
+            Ok(Wrote::Large) => cx.waker().wake_by_ref(),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Does what events ask for beyond waking and stopping; tells the end if it has come.
+    fn after(&mut self) -> Option<Option<ConnectionError>> {
+        let after = self.shared.with(|core| core.take_aftermath());
+        if let Some(hello) = after.ready {
+            self.peer = Peer::new(self.peer.address(), hello.name.as_str(), hello.instance);
+            self.lifecycle.ready(&hello);
+        }
+        if after.retired {
+            self.lifecycle.retired();
+        }
+        if let Some(dispatch) = &self.serving {
+            after.refused.into_iter().for_each(|why| dispatch.refused(why));
+        }
+        after.closed
+    }
+
+    /// Sees to it that the task is woken for the machine's next timer.
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let Some(due) = self.shared.core.lock().machine.poll_timeout().map(Instant::from_std) else { return };
+        let early = self.sleep.as_ref().is_some_and(|sleep| sleep.deadline() <= due);
+        if early {
+            return;
+        }
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(due);
+                sleep
+            }
+            None => self.sleep.insert(Box::pin(tokio::time::sleep_until(due))),
+        };
+        // Registers the waker; if the time has come already, the next turn is now.
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Closes the transport and waits a moment for the peer to do so too: data that it has sent and nobody has read
+    /// would make the kernel reset the connection, and take our last GOAWAY with it.
+    async fn linger(mut self) {
+        let lingering = async {
+            let closed = poll_fn(|cx| Pin::new(&mut *self.io).poll_shutdown(cx)).await;
+            let mut discarded = [0; 1024];
+            while closed.is_ok() && !self.at_end {
+                let mut buffer = ReadBuf::new(&mut discarded);
+                let read = poll_fn(|cx| Pin::new(&mut *self.io).poll_read(cx, &mut buffer)).await;
+                self.at_end = read.is_err() || buffer.filled().is_empty();
+            }
+        };
+        // A peer that neither reads nor closes is left alone after this.
+        let _ = tokio::time::timeout(limits::FAREWELL, lingering).await;
+    }
+}
+
+/// The empty reply to a oneway call.
+const NIL: u8 = 0xc0;

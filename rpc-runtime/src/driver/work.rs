@@ -1,0 +1,191 @@
+//! Owns [`Work`]: a handler at work, its panics and how it is stopped. Does not decide where it runs.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll};
+
+use futures::task::AtomicWaker;
+
+use crate::call::{CallResult, Code, Context, Delivery, HandlerFuture, RpcError};
+use crate::driver::dispatch::{Dispatch, Finish};
+use crate::driver::shared::Shared;
+use crate::proto::{CallId, Refusal};
+
+/// Tells a handler that has become a task to stop.
+#[derive(Debug, Default)]
+pub(super) struct StopSignal {
+    set: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl StopSignal {
+    pub(super) fn set(&self) {
+        self.set.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn is_set(&self, cx: &task::Context<'_>) -> bool {
+        // Registered first: a signal that comes between the two is seen by one of them.
+        self.waker.register(cx.waker());
+        self.set.load(Ordering::Acquire)
+    }
+}
+
+/// A handler at work: a future that ends by answering its call.
+///
+/// ```text
+///   at work ── ready, panic ──▶ answered
+///      │ └──── stop signal ──▶ dropped within its context, then `stopped`
+///      └────── the task is dropped (its runtime ends) ──▶ the same
+/// ```
+pub(super) struct Work {
+    id: CallId,
+    context: Context,
+    /// None once it has ended.
+    handler: Option<HandlerFuture>,
+    shared: Arc<Shared>,
+    dispatch: Arc<dyn Dispatch>,
+    stop: Arc<StopSignal>,
+    /// The call is over on the wire; only the handler still runs.
+    oneway: bool,
+}
+
+impl Work {
+    pub(super) fn new(
+        id: CallId,
+        context: Context,
+        shared: &Arc<Shared>,
+        dispatch: &Arc<dyn Dispatch>,
+    ) -> Self {
+        Self {
+            id,
+            context,
+            handler: None,
+            shared: Arc::clone(shared),
+            dispatch: Arc::clone(dispatch),
+            stop: Arc::default(),
+            oneway: false,
+        }
+    }
+
+    /// Begins: calls the handler for its future, which may panic too. Whether there is still something to poll.
+    pub(super) fn begin(&mut self, begin: impl FnOnce() -> HandlerFuture) -> bool {
+        self.dispatch.started();
+        match catch_unwind(AssertUnwindSafe(|| self.context.enter(begin))) {
+            Ok(handler) => {
+                self.handler = Some(handler);
+                true
+            }
+            Err(panic) => {
+                self.panicked(&panic);
+                false
+            }
+        }
+    }
+
+    /// The call was refused before the handler was asked for.
+    pub(super) fn refused(self) {
+        self.dispatch.refused(Refusal::Overload);
+    }
+
+    pub(super) const fn set_oneway(&mut self) {
+        self.oneway = true;
+    }
+
+    pub(super) fn stop_signal(&self) -> Arc<StopSignal> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Polls the handler, and answers if it is done.
+    pub(super) fn poll_handler(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Some(handler) = &mut self.handler else { return Poll::Ready(()) };
+        let context = &self.context;
+        match catch_unwind(AssertUnwindSafe(|| context.enter(|| Pin::new(handler).poll(cx)))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => {
+                self.ended(result);
+                Poll::Ready(())
+            }
+            Err(panic) => {
+                self.panicked(&panic);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    fn ended(&mut self, result: CallResult) {
+        let finish = match &result {
+            Ok(_) => Finish::Answered,
+            Err(error) if error.delivery() == Delivery::Refused => Finish::Refused(error.code()),
+            Err(error) => Finish::Failed(error.code()),
+        };
+        self.drop_handler();
+        self.answer(result);
+        self.dispatch.finished(finish);
+    }
+
+    fn panicked(&mut self, panic: &(dyn Any + Send)) {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic that is not a text".to_owned());
+        tracing::error!(method = self.context.method(), panic = %text.escape_debug(), "a handler panicked");
+        self.drop_handler();
+        // What the panic said stays here: it may hold what the caller must not see.
+        let error = RpcError::new(Code::INTERNAL, Delivery::Executed, "the handler panicked");
+        self.answer(Err(error));
+        self.dispatch.finished(Finish::Panicked);
+    }
+
+    fn answer(&self, result: CallResult) {
+        if self.oneway {
+            self.shared.oneway_finished();
+        } else {
+            self.shared.answer(self.id, result, self.context.take_reply_metadata());
+        }
+    }
+
+    fn stopped(&mut self) {
+        self.context.cancel();
+        self.drop_handler();
+        if self.oneway {
+            self.shared.oneway_finished();
+        } else {
+            self.shared.stopped(self.id);
+        }
+        self.dispatch.finished(Finish::Stopped);
+    }
+
+    /// Drops the handler within its context; a panic in its `Drop` is its own affair.
+    fn drop_handler(&mut self) {
+        let handler = self.handler.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| self.context.enter(|| drop(handler))));
+        if dropped.is_err() {
+            tracing::error!(method = self.context.method(), "a handler panicked while it was dropped");
+        }
+    }
+}
+
+impl Future for Work {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        if self.handler.is_some() && self.stop.is_set(cx) {
+            self.stopped();
+            return Poll::Ready(());
+        }
+        self.poll_handler(cx)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if self.handler.is_some() {
+            self.stopped();
+        }
+    }
+}

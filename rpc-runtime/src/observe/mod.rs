@@ -1,0 +1,106 @@
+//! What happened, counted: one small trait, [`Observer`], that servers tell, and [`Counters`], which counts. Does not
+//! decide anything, and does not allocate on the way of a call.
+
+mod counters;
+
+pub use counters::{Counters, CountersSnapshot};
+
+use crate::call::Code;
+
+/// Something that wants to know what a server does. Every method has an empty default; all are called on the way of
+/// calls, so they must be quick.
+pub trait Observer: Send + Sync + 'static {
+    /// A connection was accepted.
+    fn connection_opened(&self) {}
+
+    /// A connection has ended.
+    fn connection_closed(&self) {}
+
+    /// A call is handed to the layers and the handler. It ends with one of the four that follow.
+    fn call_started(&self) {}
+
+    /// A handler has ended; `code` is its error's, `None` for a value or the service's own error.
+    fn call_finished(&self, code: Option<Code>) {
+        let _ = code;
+    }
+
+    /// A handler was dropped before its end: its caller gave up, its time was over, or the connection was lost.
+    fn call_cancelled(&self) {}
+
+    /// A handler panicked.
+    fn call_panicked(&self) {}
+
+    /// A call that was [started](Self::call_started) was refused before the service's own code ran: by a layer, by the
+    /// router, or because its arguments do not decode.
+    fn call_turned_away(&self, why: Refused) {
+        let _ = why;
+    }
+
+    /// A call was refused before it was started at all.
+    fn call_refused(&self, why: Refused) {
+        let _ = why;
+    }
+}
+
+/// Why a call was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The server does not have the method.
+    UnknownMethod,
+    /// An argument or the metadata does not decode.
+    BadArgument,
+    /// The arguments or the metadata are too large.
+    TooLarge,
+    /// There is too much at work already.
+    Overload,
+    /// The server is shutting down.
+    Draining,
+    /// Its time was over.
+    Expired,
+    /// Its caller may not make it.
+    Denied,
+    /// Its caller gave it up.
+    Cancelled,
+}
+
+impl Refused {
+    /// All reasons.
+    pub const ALL: [Self; 8] = [
+        Self::UnknownMethod,
+        Self::BadArgument,
+        Self::TooLarge,
+        Self::Overload,
+        Self::Draining,
+        Self::Expired,
+        Self::Denied,
+        Self::Cancelled,
+    ];
+
+    /// The reason in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownMethod => "unknown_method",
+            Self::BadArgument => "bad_argument",
+            Self::TooLarge => "too_large",
+            Self::Overload => "overload",
+            Self::Draining => "draining",
+            Self::Expired => "expired",
+            Self::Denied => "denied",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The reason that an error with this code and the delivery `Refused` has.
+    pub(crate) const fn of(code: Code) -> Self {
+        match code {
+            Code::UNIMPLEMENTED => Self::UnknownMethod,
+            Code::INVALID_ARGUMENT => Self::BadArgument,
+            Code::DEADLINE_EXCEEDED => Self::Expired,
+            Code::PERMISSION_DENIED | Code::UNAUTHENTICATED => Self::Denied,
+            Code::UNAVAILABLE => Self::Draining,
+            Code::CANCELLED => Self::Cancelled,
+            _ => Self::Overload,
+        }
+    }
+}

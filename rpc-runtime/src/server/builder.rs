@@ -1,0 +1,252 @@
+//! Owns [`ServerBuilder`] and [`Server`]: settings, services, layers and listeners. Does not accept connections
+//! (`accept`) nor end them (`serving`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::{Handler, Service};
+use crate::limits;
+use crate::observe::Observer;
+use crate::proto::Config;
+use crate::server::core::Core;
+use crate::server::router::Router;
+use crate::server::serving::{BindError, Drained, ServerHandle, Stop, serve};
+use crate::transport::{Listener, Transport, Transports};
+
+/// A server that listens: see [`Server::builder`].
+pub struct Server {
+    core: Arc<Core>,
+    transports: Transports,
+    listeners: Vec<(String, Box<dyn Listener>)>,
+    addresses: Vec<String>,
+    grace: Duration,
+    stop: Stop,
+}
+
+impl Server {
+    /// Begins a server.
+    ///
+    /// ```no_run
+    /// # async fn example(service: impl traitwire::Service) -> Result<(), Box<dyn std::error::Error>> {
+    /// use traitwire::Server;
+    /// let server = Server::builder()
+    ///     .service(service)
+    ///     .bind("tcp://127.0.0.1:0").await?
+    ///     .bind("unix:///run/app.sock").await?;
+    /// println!("{:?}", server.addresses());
+    /// server.serve().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// Listens at one more address.
+    ///
+    /// # Errors
+    ///
+    /// When no transport takes the address, or it is not free.
+    pub async fn bind(mut self, uri: &str) -> Result<Self, BindError> {
+        let (parsed, transport) = self.transports.choose(uri).map_err(|error| BindError::new(uri, error))?;
+        let listener = transport.bind(parsed.address()).await.map_err(|error| BindError::new(uri, error))?;
+        let prefix = format!("{}://", transport.scheme());
+        self.addresses.push(format!("{prefix}{}", listener.address()));
+        self.listeners.push((prefix, listener));
+        Ok(self)
+    }
+
+    /// Where it listens, as URIs, in the order of `bind`: with the port that `:0` became.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// What can shut the server down while it serves.
+    pub fn handle(&self) -> ServerHandle {
+        self.stop.handle()
+    }
+
+    /// Serves until it is [shut down](ServerHandle::shutdown).
+    ///
+    /// # Errors
+    ///
+    /// When it listens nowhere.
+    pub async fn serve(self) -> Result<Drained, BindError> {
+        self.serve_with_shutdown(std::future::pending()).await
+    }
+
+    /// Serves until it is [shut down](ServerHandle::shutdown) or `shutdown` is ready.
+    ///
+    /// Then it closes its listeners, tells every connection that no further calls are accepted, and waits for those
+    /// that were: for as long as the [grace](ServerBuilder::grace) lasts. What is left is cut, and its callers are
+    /// told so.
+    ///
+    /// # Errors
+    ///
+    /// When it listens nowhere.
+    pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<Drained, BindError> {
+        if self.listeners.is_empty() {
+            return Err(BindError::nowhere());
+        }
+        Ok(serve(self.core, self.listeners, self.grace, self.stop, shutdown).await)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+// ===== impl ServerBuilder =====
+
+type Layer = Box<dyn FnOnce(Arc<dyn Handler>) -> Arc<dyn Handler> + Send>;
+
+/// Settings, services and layers of a [`Server`]. The defaults and their reasons are listed in the crate's
+/// documentation.
+#[must_use]
+pub struct ServerBuilder {
+    services: Vec<Arc<dyn Service>>,
+    layers: Vec<Layer>,
+    observer: Option<Arc<dyn Observer>>,
+    transports: Transports,
+    config: Config,
+    connections: usize,
+    grace: Duration,
+}
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self {
+            services: Vec::new(),
+            layers: Vec::new(),
+            observer: None,
+            transports: Transports::default(),
+            config: Config::default(),
+            connections: limits::CONNECTIONS,
+            grace: limits::GRACE,
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// Adds a service. A server has any number of them, each with its own name.
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Adds a layer around all services: a function from the inner handler to the outer one. The layer that is added
+    /// last sees calls first.
+    pub fn layer<H: Handler>(mut self, layer: impl FnOnce(Arc<dyn Handler>) -> H + Send + 'static) -> Self {
+        self.layers.push(Box::new(move |inner| Arc::new(layer(inner))));
+        self
+    }
+
+    /// Tells somebody what happens: a [`Counters`](crate::observe::Counters), say.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Adds a transport, in place of one with the same scheme.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transports.add(transport);
+        self
+    }
+
+    /// How many connections are served at a time; further ones are turned away with a word. 10,000.
+    pub const fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How many calls of one connection are open at a time; its client keeps further ones back. 1,024.
+    pub const fn in_flight(mut self, calls: u32) -> Self {
+        self.config.in_flight = calls;
+        self
+    }
+
+    /// The largest arguments that are taken and the largest reply that is sent, in bytes; 16 MiB. Large arguments of
+    /// one connection may take four times as much together, or 64 MiB if that is more.
+    pub const fn message(mut self, bytes: usize) -> Self {
+        self.config.message = bytes;
+        let assembly = bytes.saturating_mul(4);
+        self.config.assembly = if assembly > limits::ASSEMBLY { assembly } else { limits::ASSEMBLY };
+        self
+    }
+
+    /// How long a new connection's HELLO may take; 10 s.
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake = timeout;
+        self
+    }
+
+    /// How long a write to a client may make no progress; 30 s.
+    pub const fn write_stall(mut self, timeout: Duration) -> Self {
+        self.config.write_stall = timeout;
+        self
+    }
+
+    /// Silence after which a client is asked for a sign of life, and how long to wait for it; 20 s and 10 s.
+    pub const fn keepalive(mut self, silence: Duration, timeout: Duration) -> Self {
+        self.config.keepalive = Some(silence);
+        self.config.keepalive_timeout = timeout;
+        self
+    }
+
+    /// Never asks clients for a sign of life: connections of those that vanished stay.
+    pub const fn no_keepalive(mut self) -> Self {
+        self.config.keepalive = None;
+        self
+    }
+
+    /// How long a shutdown waits for accepted calls; 30 s.
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// What this side calls itself; for people.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// Listens at this address; more can be added to the server that comes back.
+    ///
+    /// # Errors
+    ///
+    /// When no transport takes the address or it is not free, or when two services have the same name.
+    pub async fn bind(self, uri: &str) -> Result<Server, BindError> {
+        let names: Vec<&str> = self.services.iter().map(|service| service.descriptor().name).collect();
+        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return Err(BindError::twice(twice.1));
+        }
+        let router = Arc::new(Router::new(self.services));
+        let innermost: Arc<dyn Handler> = router.clone();
+        let handler = self.layers.into_iter().fold(innermost, |inner, layer| layer(inner));
+        let core = Core::new(router, handler, self.observer, self.config, self.connections);
+        let (listeners, addresses) = (Vec::new(), Vec::new());
+        let server = Server {
+            core,
+            transports: self.transports,
+            listeners,
+            addresses,
+            grace: self.grace,
+            stop: Stop::new(),
+        };
+        server.bind(uri).await
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.services.iter().map(|service| service.descriptor().name).collect();
+        f.debug_struct("ServerBuilder")
+            .field("services", &services)
+            .field("layers", &self.layers.len())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! Owns [`Core`]: what all connections of a server share, and how a link becomes one of them. Does not listen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::call::{Handler, HandlerFuture, Request, Service};
+use crate::driver::{Dispatch, Finish, Lifecycle, Route, Shared, connection};
+use crate::observe::{Observer, Refused};
+use crate::proto::{Config, ConnectionError, Refusal, Side};
+use crate::server::router::Router;
+use crate::transport::Link;
+use crate::wire::Hello;
+
+/// What all connections of a server share.
+pub(super) struct Core {
+    router: Arc<Router>,
+    /// The router behind all layers.
+    handler: Arc<dyn Handler>,
+    observer: Option<Arc<dyn Observer>>,
+    config: Config,
+    limit: usize,
+    connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
+    next: AtomicU64,
+    /// How many connections there are: who waits for the last one waits here.
+    count: watch::Sender<usize>,
+}
+
+impl Core {
+    pub(super) fn new(
+        router: Arc<Router>,
+        handler: Arc<dyn Handler>,
+        observer: Option<Arc<dyn Observer>>,
+        config: Config,
+        limit: usize,
+    ) -> Arc<Self> {
+        let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
+        Arc::new(Self { router, handler, observer, config, limit, connections, next, count })
+    }
+
+    /// Serves a link. This is the place to look at its first byte, for a listener that takes other protocols too: none
+    /// that is in use begins with `C1` (docs/PROTOCOL.md, section 2).
+    pub(super) fn serve(self: &Arc<Self>, link: Link, address: &str) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let lifecycle = Arc::new(Member { core: Arc::clone(self), number });
+        let peer = if link.peer().is_empty() {
+            Arc::from(address)
+        } else {
+            Arc::from(format!("{address}{}", link.peer()))
+        };
+        let dispatch: Arc<dyn Dispatch> = self.clone();
+        let (shared, task) =
+            connection(Side::Server, self.config.clone(), link, peer, Some(dispatch), lifecycle);
+        let count = {
+            let mut connections = self.connections.lock();
+            connections.insert(number, Arc::clone(&shared));
+            connections.len()
+        };
+        self.count.send_replace(count);
+        self.tell(|observer| observer.connection_opened());
+        if count > self.limit {
+            tracing::warn!(limit = self.limit, "a connection beyond the limit is turned away");
+            shared.close("the server has as many connections as it takes (`connections`)");
+        }
+        tokio::spawn(task);
+    }
+
+    /// Tells all connections to finish what they have.
+    pub(super) fn drain(&self) {
+        self.all().iter().for_each(|shared| shared.drain("the server is shutting down"));
+    }
+
+    /// Ends all connections now; says how many calls that cuts.
+    pub(super) fn close(&self) -> usize {
+        let all = self.all();
+        let cut = all.iter().map(|shared| shared.inbound_calls()).sum();
+        all.iter().for_each(|shared| shared.close("the server's grace is over"));
+        cut
+    }
+
+    /// Waits until there is no connection.
+    pub(super) async fn wait_until_empty(&self) {
+        let mut count = self.count.subscribe();
+        // Fails only if the sender is gone, which `self` holds.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+
+    fn all(&self) -> Vec<Arc<Shared>> {
+        self.connections.lock().values().cloned().collect()
+    }
+
+    fn tell(&self, what: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            what(&**observer);
+        }
+    }
+}
+
+impl Dispatch for Core {
+    fn route(&self, method: &str) -> Option<Route> {
+        self.router.route(method)
+    }
+
+    fn handle(&self, request: Request) -> HandlerFuture {
+        self.handler.handle(request)
+    }
+
+    fn started(&self) {
+        self.tell(|observer| observer.call_started());
+    }
+
+    fn finished(&self, how: Finish) {
+        self.tell(|observer| match how {
+            Finish::Answered => observer.call_finished(None),
+            Finish::Failed(code) => observer.call_finished(Some(code)),
+            Finish::Refused(code) => observer.call_turned_away(Refused::of(code)),
+            Finish::Panicked => observer.call_panicked(),
+            Finish::Stopped => observer.call_cancelled(),
+        });
+    }
+
+    fn refused(&self, why: Refusal) {
+        self.tell(|observer| {
+            observer.call_refused(match why {
+                Refusal::Expired => Refused::Expired,
+                Refusal::TooLarge => Refused::TooLarge,
+                Refusal::BadMetadata => Refused::BadArgument,
+                Refusal::Cancelled => Refused::Cancelled,
+                Refusal::Overload => Refused::Overload,
+            });
+        });
+    }
+}
+
+/// A connection's entry in its server.
+struct Member {
+    core: Arc<Core>,
+    number: u64,
+}
+
+impl Lifecycle for Member {
+    fn ready(&self, _: &Hello) {}
+
+    fn retired(&self) {}
+
+    fn closed(&self, error: Option<&ConnectionError>) {
+        if let Some(ConnectionError::Peer(fault)) = error {
+            tracing::warn!(%fault, "a peer broke the protocol");
+        }
+        let count = {
+            let mut connections = self.core.connections.lock();
+            connections.remove(&self.number);
+            connections.len()
+        };
+        self.core.count.send_replace(count);
+        self.core.tell(|observer| observer.connection_closed());
+    }
+}
+
+// ===== impl Loopback =====
+
+/// A service in this process, with default settings and no listener.
+pub(crate) struct Loopback(Arc<Core>);
+
+impl Loopback {
+    pub(crate) fn new(service: impl Service) -> Self {
+        let router = Arc::new(Router::new(vec![Arc::new(service)]));
+        Self(Core::new(router.clone(), router, None, Config::default(), usize::MAX))
+    }
+
+    /// Serves the other end of a pipe.
+    pub(crate) fn serve(&self, link: Link) {
+        self.0.serve(link, "loopback");
+    }
+}

@@ -1,0 +1,11 @@
+//! The serving side, put together: services, listeners, connections and their end.
+
+mod accept;
+mod builder;
+mod core;
+mod router;
+mod serving;
+
+pub use builder::{Server, ServerBuilder};
+pub(crate) use core::Loopback;
+pub use serving::{BindError, Drained, ServerHandle};

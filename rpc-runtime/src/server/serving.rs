@@ -1,0 +1,141 @@
+//! Owns [`serve`]: a server's life from its first connection to its last, and how it is ended. Does not listen.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{FutureExt, select_all};
+use tokio::sync::watch;
+
+use crate::limits;
+use crate::server::accept::accept;
+use crate::server::core::Core;
+use crate::transport::Listener;
+
+/// Serves until it is told to stop, and drains.
+///
+/// ```text
+///   Serving ──shutdown──▶ Draining ──no connection left──▶ done
+///                            └──the grace is over──▶ Cutting ──farewells said──▶ done
+/// ```
+///
+/// The order is the promise: listeners close first, so that no connection comes after the others were told; then
+/// GOAWAY, then the wait, then the cut.
+pub(super) async fn serve(
+    core: Arc<Core>,
+    mut listeners: Vec<(String, Box<dyn Listener>)>,
+    grace: Duration,
+    stop: Stop,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    {
+        let core = &core;
+        let loops = listeners.iter_mut().map(|(prefix, listener)| {
+            async move { accept(&mut **listener, |link| core.serve(link, prefix)).await }.boxed()
+        });
+        let accepting = select_all(loops);
+        tokio::select! {
+            biased;
+            () = shutdown => {}
+            () = stop.asked() => {}
+            _ = accepting => {}
+        }
+    }
+    drop(listeners);
+    core.drain();
+    if tokio::time::timeout(grace, core.wait_until_empty()).await.is_ok() {
+        return Drained { cut: 0 };
+    }
+    let cut = core.close();
+    tracing::warn!(cut, ?grace, "the grace is over: calls are cut");
+    // Twice: once to say farewell, once to wait until it is heard.
+    let _ = tokio::time::timeout(limits::FAREWELL * 2, core.wait_until_empty()).await;
+    Drained { cut }
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Calls that were cut because the grace was over; 0 if every accepted call finished.
+    pub cut: usize,
+}
+
+// ===== impl ServerHandle =====
+
+/// Shuts a server down from anywhere. Dropping it does nothing.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    stop: watch::Sender<bool>,
+}
+
+impl ServerHandle {
+    /// Begins the shutdown; [`serve`](crate::Server::serve) ends when it is done.
+    pub fn shutdown(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Whether a server has been told to stop.
+#[derive(Debug)]
+pub(super) struct Stop {
+    told: watch::Sender<bool>,
+}
+
+impl Stop {
+    pub(super) fn new() -> Self {
+        Self { told: watch::Sender::new(false) }
+    }
+
+    pub(super) fn handle(&self) -> ServerHandle {
+        ServerHandle { stop: self.told.clone() }
+    }
+
+    async fn asked(&self) {
+        let mut told = self.told.subscribe();
+        // Fails only if the sender is gone, which `self` holds.
+        let _ = told.wait_for(|told| *told).await;
+    }
+}
+
+// ===== impl BindError =====
+
+/// Why a server cannot listen.
+#[derive(Debug)]
+pub struct BindError {
+    what: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl BindError {
+    pub(super) fn new(uri: &str, source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            what: format!("cannot listen at `{}`: {source}", uri.escape_debug()),
+            source: Some(Box::new(source)),
+        }
+    }
+
+    pub(super) fn twice(name: &str) -> Self {
+        let what = format!(
+            "two services are named `{name}`: give one another name with `#[rpc_service(name = \"…\")]`"
+        );
+        Self { what, source: None }
+    }
+
+    pub(super) fn nowhere() -> Self {
+        Self { what: "the server listens nowhere: call `bind` first".to_owned(), source: None }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}

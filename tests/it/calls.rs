@@ -1,0 +1,163 @@
+//! Calls that work, and mistakes that cost one call.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use traitwire::{Caller, Channel, Code, Delivery, Handler, HandlerFuture, Request, RpcError};
+
+use super::support::{Hand, Served, call, call_within, request, serve, serve_with, socket_path};
+
+async fn everywhere() -> Vec<(Served, Channel)> {
+    let mut all = Vec::new();
+    for uri in ["tcp://127.0.0.1:0", "mem://calls", &format!("unix://{}", socket_path("calls"))] {
+        let served = serve(uri).await;
+        let channel = Channel::connect(&served.uri).await.unwrap();
+        all.push((served, channel));
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_same_over_every_transport() {
+    for (served, channel) in everywhere().await {
+        for size in [0, 1, 1_000, 100_000, 300_000, 3_000_000] {
+            let payload: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            assert!(
+                call(&channel, "Hand.echo", &payload).await.unwrap() == payload,
+                "{size} over {}",
+                served.uri
+            );
+        }
+        let error = call(&channel, "Hand.nothing", "").await.unwrap_err();
+        assert_eq!((error.code(), error.delivery()), (Code::UNIMPLEMENTED, Delivery::Refused));
+        let error = call(&channel, "Hand.panic", "").await.unwrap_err();
+        assert_eq!((error.code(), error.delivery()), (Code::INTERNAL, Delivery::Executed));
+        assert!(!error.message().contains("on purpose"), "a panic's words stay at home: {error}");
+        let response = channel.call(request("Hand.fail", "detail")).await.unwrap();
+        assert!(response.is_app_error());
+        assert_eq!(
+            (response.body().bytes(), response.metadata().text("why")),
+            (&b"detail"[..], Some("because"))
+        );
+        assert_eq!(call(&channel, "Hand.echo", "alive").await.unwrap(), b"alive");
+    }
+}
+
+#[tokio::test]
+async fn a_loopback_needs_no_server() {
+    let channel = Channel::loopback(Hand::default());
+    assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap(), b"x");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_at_a_time_each_get_their_own_answer() {
+    let served = serve("tcp://127.0.0.1:0").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let tasks = (0..64_u32).map(|task| {
+        let channel = channel.clone();
+        tokio::spawn(async move {
+            for round in 0..100_u32 {
+                let sent = format!("{task}/{round}");
+                let method = if round % 10 == 0 { "Hand.sleep" } else { "Hand.echo" };
+                assert_eq!(call(&channel, method, &sent).await.unwrap(), sent.as_bytes());
+            }
+        })
+    });
+    for done in join_all(tasks).await {
+        done.unwrap();
+    }
+    assert_eq!(served.ledger.counts(), (6_400, 6_400, 0));
+}
+
+#[tokio::test]
+async fn what_goes_beside_arguments_and_replies_arrives() {
+    let served = serve("tcp://127.0.0.1:0").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let mut request = request("Hand.context", "");
+    request.metadata_mut().set("tenant", "blue").unwrap();
+    request.metadata_mut().set("token", "s3cret").unwrap().sensitive();
+    request.set_timeout(Duration::from_secs(5));
+    let response = channel.call(request).await.unwrap();
+    assert_eq!(response.metadata().text("seen-by"), Some("the handler"));
+    let text = String::from_utf8(response.body().bytes().to_vec()).unwrap();
+    assert!(text.starts_with("Hand.context 4") || text.starts_with("Hand.context 5000"), "{text}");
+    assert!(
+        text.contains("tenant: \"blue\", token: (sensitive)") && text.contains("tcp://127.0.0.1:"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_nested_call_inherits_deadline_and_propagating_metadata() {
+    let inner = serve("mem://inner").await;
+    let next = Some(Channel::connect(&inner.uri).await.unwrap());
+    let outer = serve_with("mem://outer", Hand { next, ..Hand::default() }, |builder| builder).await;
+    let channel = Channel::connect(&outer.uri).await.unwrap();
+    let mut request = request("Hand.inherit", "");
+    request.metadata_mut().set("tenant", "blue").unwrap().propagate();
+    request.metadata_mut().set("local", "x").unwrap();
+    request.set_timeout(Duration::from_secs(3));
+    let response = channel.call(request).await.unwrap();
+    let text = String::from_utf8(response.body().bytes().to_vec()).unwrap();
+    assert!(text.starts_with("Hand.context 2"), "less than the outer three seconds: {text}");
+    assert!(text.contains("[tenant: \"blue\"]"), "{text}");
+}
+
+#[tokio::test]
+async fn a_blocking_method_stalls_nobody() {
+    let served = serve("tcp://127.0.0.1:0").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let blocked = tokio::spawn({
+        let channel = channel.clone();
+        async move { call(&channel, "Hand.block", "300").await }
+    });
+    let quick = call_within(&channel, Duration::from_millis(200), "Hand.echo", "quick").await;
+    assert_eq!(quick.unwrap(), b"quick");
+    assert_eq!(blocked.await.unwrap().unwrap(), b"300");
+}
+
+#[tokio::test]
+async fn a_oneway_call_ends_before_its_handler() {
+    let served = serve("tcp://127.0.0.1:0").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    assert_eq!(call(&channel, "Hand.notify", "50").await.unwrap(), [0xc0]);
+    assert_eq!(served.ledger.counts(), (1, 0, 0));
+    super::support::until("the handler has run", || served.ledger.counts() == (1, 1, 0)).await;
+}
+
+#[tokio::test]
+async fn layers_may_answer_before_anything_is_decoded() {
+    struct Gate<H>(H);
+    impl<H: Handler> Handler for Gate<H> {
+        fn handle(&self, request: Request) -> HandlerFuture {
+            match request.metadata().text("key") {
+                Some("open") => self.0.handle(request),
+                _ => HandlerFuture::ready(Err(RpcError::new(
+                    Code::UNAUTHENTICATED,
+                    Delivery::Refused,
+                    "no key",
+                ))),
+            }
+        }
+    }
+    let served = serve_with("mem://gate", Hand::default(), |builder| builder.layer(Gate)).await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let error = call(&channel, "Hand.echo", "x").await.unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::UNAUTHENTICATED, Delivery::Refused));
+    assert_eq!(served.ledger.counts(), (0, 0, 0));
+    let mut request = request("Hand.echo", "x");
+    request.metadata_mut().set("key", "open").unwrap();
+    assert_eq!(channel.call(request).await.unwrap().body().bytes(), b"x");
+}
+
+#[tokio::test]
+async fn limits_are_named_with_side_size_and_knob() {
+    let served = serve_with("mem://limits", Hand::default(), |builder| builder.message(1_000)).await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    call(&channel, "Hand.echo", "hello first").await.unwrap();
+    let error = call(&channel, "Hand.echo", [0; 1_001]).await.unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::RESOURCE_EXHAUSTED, Delivery::NotSent));
+    for part in ["1001", "1000", "`message`", "mem://limits"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}

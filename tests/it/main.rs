@@ -1,0 +1,9 @@
+//! Behaviour from outside: clients and servers over memory, TCP and Unix sockets.
+
+mod calls;
+mod cancel;
+mod deadlines;
+mod reconnect;
+mod shutdown;
+mod stranger;
+mod support;

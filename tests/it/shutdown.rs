@@ -1,0 +1,113 @@
+//! Servers that end: nothing that was accepted is lost within the grace, and nothing waits for ever.
+
+use std::time::Duration;
+
+use traitwire::{Channel, Code, Delivery, Server};
+
+use super::support::{Hand, call, serve, serve_with, until};
+
+#[tokio::test]
+async fn accepted_calls_finish_and_the_listener_is_closed() {
+    let served = serve("tcp://127.0.0.1:0").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let slow = tokio::spawn({
+        let channel = channel.clone();
+        async move { call(&channel, "Hand.sleep", "200").await }
+    });
+    until("the call is accepted", || served.ledger.counts().0 == 1).await;
+    served.handle.shutdown();
+    let error = loop {
+        // The listener closes first; until this client has heard, calls are refused or sent again in vain.
+        match call(&channel, "Hand.echo", "x").await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), Code::UNAVAILABLE, "{error}");
+    assert!(error.delivery().is_harmless(), "{error}");
+    assert_eq!(slow.await.unwrap().unwrap(), b"200");
+    assert_eq!(served.done.await.unwrap().cut, 0);
+    assert!(Channel::connect(&served.uri).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_left_after_the_grace_is_cut_and_told() {
+    let grace = Duration::from_millis(50);
+    let served = serve_with("tcp://127.0.0.1:0", Hand::default(), |builder| builder.grace(grace)).await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let slow = tokio::spawn(async move { call(&channel, "Hand.sleep", "60000").await });
+    until("the call is accepted", || served.ledger.counts().0 == 1).await;
+    served.handle.shutdown();
+    assert_eq!(served.done.await.unwrap().cut, 1);
+    let error = slow.await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::Executed), "{error}");
+    until("the handler is dropped", || served.ledger.counts() == (1, 0, 1)).await;
+}
+
+#[tokio::test]
+async fn an_idle_server_ends_at_once() {
+    let served = serve("mem://idle-end").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    call(&channel, "Hand.echo", "x").await.unwrap();
+    served.handle.shutdown();
+    let ended = tokio::time::timeout(Duration::from_secs(2), served.done).await;
+    assert_eq!(ended.unwrap().unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn it_may_listen_at_many_places_and_says_where() {
+    let server = Server::builder().service(Hand::default()).bind("tcp://127.0.0.1:0").await.unwrap();
+    let server = server.bind("mem://second").await.unwrap();
+    let addresses = server.addresses().to_vec();
+    assert!(addresses[0].starts_with("tcp://127.0.0.1:") && !addresses[0].ends_with(":0"), "{addresses:?}");
+    assert_eq!(addresses[1], "mem://second");
+    let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve_with_shutdown(async { drop(stopped.await) }));
+    for uri in &addresses {
+        let channel = Channel::connect(uri).await.unwrap();
+        assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap(), b"x");
+    }
+    stop.send(()).unwrap();
+    assert_eq!(serving.await.unwrap().unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn mistakes_in_setting_up_are_told() {
+    let twice = Server::builder().service(Hand::default()).service(Hand::default());
+    let error = twice.bind("mem://twice").await.unwrap_err().to_string();
+    assert!(error.contains("two services are named `Hand`"), "{error}");
+    let taken = serve("mem://taken").await;
+    let error = Server::builder().bind(&taken.uri).await.unwrap_err().to_string();
+    assert!(error.contains("mem://taken"), "{error}");
+    let error = Server::builder().bind("http://x").await.unwrap_err().to_string();
+    assert!(error.contains("`tcp://`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_that_the_draining_server_never_saw_is_sent_to_its_successor() {
+    // One address, two servers one after the other: what the first one refuses, the second one answers.
+    let uri = format!("unix://{}", super::support::socket_path("successor"));
+    let first = serve(&uri).await;
+    let channel = Channel::connect(&uri).await.unwrap();
+    let hold = tokio::spawn({
+        let channel = channel.clone();
+        async move { call(&channel, "Hand.sleep", "100").await }
+    });
+    until("the call is accepted", || first.ledger.counts().0 == 1).await;
+    first.handle.shutdown();
+    until("the listener is closed", || !std::path::Path::new(uri.trim_start_matches("unix://")).exists())
+        .await;
+    let second = serve(&uri).await;
+    let mut answered = 0;
+    for _ in 0..50 {
+        if call(&channel, "Hand.echo", "x").await.is_ok() {
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, 50, "no call is lost between the two");
+    assert_eq!(hold.await.unwrap().unwrap(), b"100");
+    assert_eq!(first.done.await.unwrap().cut, 0);
+    assert!(second.ledger.counts().0 > 0);
+    assert_eq!(first.ledger.counts().0 + second.ledger.counts().0, 51);
+    let _ = Delivery::Refused;
+}
