@@ -13,6 +13,8 @@ pub mod transport;
 #[doc(hidden)]
 pub mod codec;
 #[doc(hidden)]
+pub mod private;
+#[doc(hidden)]
 pub mod proto;
 #[doc(hidden)]
 pub mod wire;
@@ -22,5 +24,9 @@ pub use call::{
     Handler, HandlerFuture, Metadata, MetadataError, MethodDescriptor, Payload, Peer, Request, Response,
     RpcError, Scope, Scoped, Service, ServiceDescriptor, Value,
 };
-pub use client::{Channel, ChannelBuilder, InFlight};
+pub use client::{
+    Call, Channel, ChannelBuilder, Client, Detailed, InFlight, Reply, ResultCall, ResultType, connect,
+    loopback, with,
+};
 pub use server::{BindError, Drained, Server, ServerBuilder, ServerHandle};
+pub use traitwire_macros::rpc_service;

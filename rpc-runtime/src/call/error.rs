@@ -27,6 +27,7 @@ struct Inner {
     message: Cow<'static, str>,
     metadata: Metadata,
     peer: Option<Arc<str>>,
+    attempts: u32,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -35,7 +36,18 @@ impl RpcError {
     pub fn new(code: Code, delivery: Delivery, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         let (metadata, peer, source) = (Metadata::new(), None, None);
-        Self { inner: Box::new(Inner { code, delivery, resend: false, message, metadata, peer, source }) }
+        Self {
+            inner: Box::new(Inner {
+                code,
+                delivery,
+                resend: false,
+                message,
+                metadata,
+                peer,
+                attempts: 0,
+                source,
+            }),
+        }
     }
 
     /// Adds the error that caused this one.
@@ -65,6 +77,13 @@ impl RpcError {
     #[must_use]
     pub(crate) fn with_peer(mut self, peer: &Arc<str>) -> Self {
         self.inner.peer = Some(Arc::clone(peer));
+        self
+    }
+
+    /// Says how many times the call was sent.
+    #[must_use]
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.inner.attempts = attempts;
         self
     }
 
@@ -101,6 +120,11 @@ impl RpcError {
         self.inner.peer.as_deref()
     }
 
+    /// How many times the call was given to a connection; 0 if it never was.
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
+    }
+
     /// What the callee sent beside the error.
     pub fn metadata(&self) -> &Metadata {
         &self.inner.metadata
@@ -119,7 +143,7 @@ impl fmt::Display for RpcError {
 
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, resend, message, metadata, peer, source } = &*self.inner;
+        let Inner { code, delivery, resend, message, metadata, peer, attempts: _, source } = &*self.inner;
         let mut shown = f.debug_struct("RpcError");
         shown.field("code", code).field("delivery", delivery).field("message", message);
         if let Some(peer) = peer {

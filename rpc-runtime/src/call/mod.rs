@@ -48,4 +48,4 @@ pub use peer::Peer;
 
 pub(crate) use context::AnswerRoom;
 pub(crate) use metadata::check_key;
-pub(crate) use payload::Reclaim;
+pub(crate) use payload::{Caps, Reclaim};

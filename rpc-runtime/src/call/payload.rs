@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits;
+
 /// Encoded arguments, an encoded value or error.
 ///
 /// The bytes of a received one count against its connection's budget until this is dropped, and then serve the
@@ -12,6 +14,22 @@ pub struct Payload {
     bytes: Vec<u8>,
     reserved: usize,
     owner: Option<Arc<dyn Reclaim>>,
+    caps: Caps,
+}
+
+/// What a received payload may hold, as its receiver's settings say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Caps {
+    /// How deep arrays and maps may nest.
+    pub(crate) depth: u8,
+    /// How many elements there may be; `None` for what the payload's size allows.
+    pub(crate) elements: Option<u32>,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { depth: limits::MAX_DEPTH, elements: None }
+    }
 }
 
 /// Where a payload's bytes go when it is dropped.
@@ -23,12 +41,17 @@ pub(crate) trait Reclaim: Send + Sync {
 impl Payload {
     /// Bytes that belong to nobody else.
     pub const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, reserved: 0, owner: None }
+        Self { bytes, reserved: 0, owner: None, caps: Caps { depth: limits::MAX_DEPTH, elements: None } }
     }
 
     /// Bytes that go back to `owner`.
-    pub(crate) fn owned(bytes: Vec<u8>, reserved: usize, owner: Arc<dyn Reclaim>) -> Self {
-        Self { bytes, reserved, owner: Some(owner) }
+    pub(crate) fn owned(bytes: Vec<u8>, reserved: usize, owner: Arc<dyn Reclaim>, caps: Caps) -> Self {
+        Self { bytes, reserved, owner: Some(owner), caps }
+    }
+
+    /// What it may hold.
+    pub(crate) const fn caps(&self) -> Caps {
+        self.caps
     }
 
     /// The encoded bytes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::call::{Caller, Code, Delivery, Request, RpcError, Service};
+use crate::call::{Caller, Caps, Code, Delivery, Request, RpcError, Service};
 use crate::client::in_flight::InFlight;
 use crate::client::reconnect::{Found, Reconnect};
 use crate::driver::{Lifecycle, Shared, connection};
@@ -43,6 +43,7 @@ pub(super) struct Inner {
     pub(super) address: Arc<str>,
     target: Target,
     config: Config,
+    pub(super) caps: Caps,
     pub(super) timeout: Duration,
     connect_timeout: Duration,
     reconnect: Mutex<Reconnect>,
@@ -198,7 +199,8 @@ impl Inner {
             Ok(link) => {
                 let lifecycle = Arc::new(Watch { channel: Arc::downgrade(self), shared: OnceLock::new() });
                 let (config, address) = (self.config.clone(), Arc::clone(&self.address));
-                let (shared, task) = connection(Side::Client, config, link, address, None, lifecycle.clone());
+                let (shared, task) =
+                    connection(Side::Client, config, self.caps, link, address, None, lifecycle.clone());
                 // Set before the task runs, so that whatever it tells has a subject.
                 let _ = lifecycle.shared.set(Arc::downgrade(&shared));
                 tokio::spawn(task);
@@ -256,6 +258,7 @@ impl Lifecycle for Watch {
 #[must_use]
 pub struct ChannelBuilder {
     config: Config,
+    caps: Caps,
     timeout: Duration,
     connect_timeout: Duration,
     transports: Transports,
@@ -265,7 +268,7 @@ impl Default for ChannelBuilder {
     fn default() -> Self {
         let config = Config { instance: instance(), ..Config::default() };
         let (timeout, connect_timeout) = (limits::TIMEOUT, limits::CONNECT);
-        Self { config, timeout, connect_timeout, transports: Transports::default() }
+        Self { config, caps: Caps::default(), timeout, connect_timeout, transports: Transports::default() }
     }
 }
 
@@ -305,6 +308,19 @@ impl ChannelBuilder {
     /// The largest arguments that are sent and the largest reply that is taken, in bytes; 16 MiB.
     pub const fn message(mut self, bytes: usize) -> Self {
         self.config.message = bytes;
+        self
+    }
+
+    /// How many elements a message that is received may have, whatever its size; by default as many as a fourth of its
+    /// bytes, at least 65,536 and at most 1,048,576. A method's `elements` may allow more.
+    pub const fn elements(mut self, elements: u32) -> Self {
+        self.caps.elements = Some(elements);
+        self
+    }
+
+    /// How deep arrays and maps of a message that is received may nest; 64, which is also the most.
+    pub const fn depth(mut self, depth: u8) -> Self {
+        self.caps.depth = if depth < limits::MAX_DEPTH { depth } else { limits::MAX_DEPTH };
         self
     }
 
@@ -361,9 +377,11 @@ impl ChannelBuilder {
     }
 
     fn build(self, address: Arc<str>, target: Target) -> Channel {
-        let Self { config, timeout, connect_timeout, .. } = self;
+        let Self { config, caps, timeout, connect_timeout, .. } = self;
         let reconnect = Mutex::new(Reconnect::new());
-        Channel { inner: Arc::new(Inner { address, target, config, timeout, connect_timeout, reconnect }) }
+        Channel {
+            inner: Arc::new(Inner { address, target, config, caps, timeout, connect_timeout, reconnect }),
+        }
     }
 }
 

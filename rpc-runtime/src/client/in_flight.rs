@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 use crate::call::{CallResult, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
 use crate::client::channel::{Channel, Failed};
 use crate::driver::{Ended, Shared, Ticket, now};
-use crate::proto::{OutgoingCall, Received};
+use crate::proto::{Body, OutgoingCall, Received};
 
 /// A call under way on a [`Channel`]. Dropping it cancels the call, down to the handler.
 #[must_use = "futures do nothing unless polled"]
@@ -124,9 +124,10 @@ impl InFlight {
     }
 
     fn ended(&mut self, shared: &Arc<Shared>, ended: Ended) -> Option<CallResult> {
-        let owned = |body: crate::proto::Body| {
+        let caps = self.channel.inner.caps;
+        let owned = |body: Body| {
             let (bytes, reserved) = body.into_parts();
-            Payload::owned(bytes, reserved, shared.clone())
+            Payload::owned(bytes, reserved, shared.clone(), caps)
         };
         let (mut response, metadata) = match ended.outcome {
             Received::Reply { metadata, body } => (Response::value(owned(body)), metadata),
@@ -158,7 +159,7 @@ impl InFlight {
     fn finish(&mut self, result: CallResult) -> Poll<CallResult> {
         self.state = State::Done;
         Poll::Ready(result.map_err(|error| {
-            let error = error.with_peer(&self.channel.inner.address);
+            let error = error.with_peer(&self.channel.inner.address).with_attempts(self.attempts);
             let waited = self.waited;
             if error.code() != Code::DEADLINE_EXCEEDED || waited < Duration::from_millis(1) {
                 return error;

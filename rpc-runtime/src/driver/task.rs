@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
-use crate::call::{self, Code, Delivery, Metadata, Payload, Peer, Request, Response, RpcError};
+use crate::call::{self, Caps, Code, Delivery, Metadata, Payload, Peer, Request, Response, RpcError};
 use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Route, Serving};
 use crate::driver::read::{Found, Reading};
@@ -27,6 +27,7 @@ use crate::transport::{Io, Link};
 pub(crate) fn connection(
     side: Side,
     config: Config,
+    caps: Caps,
     link: Link,
     address: Arc<str>,
     serving: Serving,
@@ -51,6 +52,7 @@ pub(crate) fn connection(
         routes: Vec::new(),
         starts: VecDeque::new(),
         in_flight,
+        caps,
         lifecycle,
         is_closed: false,
     };
@@ -75,6 +77,7 @@ struct Task {
     /// Calls that are to be started in this turn.
     starts: VecDeque<IncomingCall>,
     in_flight: usize,
+    caps: Caps,
     lifecycle: Arc<dyn Lifecycle>,
     is_closed: bool,
 }
@@ -190,7 +193,7 @@ impl Task {
         };
         let route = self.route(&method, &*dispatch);
         let (bytes, reserved) = arguments.into_parts();
-        let arguments = Payload::owned(bytes, reserved, self.shared.clone());
+        let arguments = Payload::owned(bytes, reserved, self.shared.clone(), self.caps);
         let room = Arc::clone(&self.shared);
         let context = call::Context::new(
             Arc::clone(&method.name),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Handler, Service};
+use crate::call::{Caps, Handler, Service};
 use crate::limits;
 use crate::observe::Observer;
 use crate::proto::Config;
@@ -111,6 +111,7 @@ pub struct ServerBuilder {
     observer: Option<Arc<dyn Observer>>,
     transports: Transports,
     config: Config,
+    caps: Caps,
     connections: usize,
     grace: Duration,
 }
@@ -123,6 +124,7 @@ impl Default for ServerBuilder {
             observer: None,
             transports: Transports::default(),
             config: Config::default(),
+            caps: Caps::default(),
             connections: limits::CONNECTIONS,
             grace: limits::GRACE,
         }
@@ -176,6 +178,19 @@ impl ServerBuilder {
         self
     }
 
+    /// How many elements a message that is received may have, whatever its size; by default as many as a fourth of its
+    /// bytes, at least 65,536 and at most 1,048,576. A method's `elements` may allow more.
+    pub const fn elements(mut self, elements: u32) -> Self {
+        self.caps.elements = Some(elements);
+        self
+    }
+
+    /// How deep arrays and maps of a message that is received may nest; 64, which is also the most.
+    pub const fn depth(mut self, depth: u8) -> Self {
+        self.caps.depth = if depth < limits::MAX_DEPTH { depth } else { limits::MAX_DEPTH };
+        self
+    }
+
     /// How long a new connection's HELLO may take; 10 s.
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake = timeout;
@@ -226,7 +241,7 @@ impl ServerBuilder {
         let router = Arc::new(Router::new(self.services));
         let innermost: Arc<dyn Handler> = router.clone();
         let handler = self.layers.into_iter().fold(innermost, |inner, layer| layer(inner));
-        let core = Core::new(router, handler, self.observer, self.config, self.connections);
+        let core = Core::new(router, handler, self.observer, self.config, self.caps, self.connections);
         let (listeners, addresses) = (Vec::new(), Vec::new());
         let server = Server {
             core,

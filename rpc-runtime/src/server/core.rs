@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::call::{Handler, HandlerFuture, Request, Service};
+use crate::call::{Caps, Handler, HandlerFuture, Request, Service};
 use crate::driver::{Dispatch, Finish, Lifecycle, Route, Shared, connection};
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
@@ -22,6 +22,7 @@ pub(super) struct Core {
     handler: Arc<dyn Handler>,
     observer: Option<Arc<dyn Observer>>,
     config: Config,
+    caps: Caps,
     limit: usize,
     connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
     next: AtomicU64,
@@ -35,10 +36,11 @@ impl Core {
         handler: Arc<dyn Handler>,
         observer: Option<Arc<dyn Observer>>,
         config: Config,
+        caps: Caps,
         limit: usize,
     ) -> Arc<Self> {
         let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
-        Arc::new(Self { router, handler, observer, config, limit, connections, next, count })
+        Arc::new(Self { router, handler, observer, config, caps, limit, connections, next, count })
     }
 
     /// Serves a link. This is the place to look at its first byte, for a listener that takes other protocols too: none
@@ -53,7 +55,7 @@ impl Core {
         };
         let dispatch: Arc<dyn Dispatch> = self.clone();
         let (shared, task) =
-            connection(Side::Server, self.config.clone(), link, peer, Some(dispatch), lifecycle);
+            connection(Side::Server, self.config.clone(), self.caps, link, peer, Some(dispatch), lifecycle);
         let count = {
             let mut connections = self.connections.lock();
             connections.insert(number, Arc::clone(&shared));
@@ -168,7 +170,7 @@ pub(crate) struct Loopback(Arc<Core>);
 impl Loopback {
     pub(crate) fn new(service: impl Service) -> Self {
         let router = Arc::new(Router::new(vec![Arc::new(service)]));
-        Self(Core::new(router.clone(), router, None, Config::default(), usize::MAX))
+        Self(Core::new(router.clone(), router, None, Config::default(), Caps::default(), usize::MAX))
     }
 
     /// Serves the other end of a pipe.

@@ -1,0 +1,238 @@
+//! Writes the client: the struct, a method for each of the trait's, the short forms and the permanent ones.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt;
+
+use super::bounds;
+use super::terms::Terms;
+use crate::model::{Argument, Method, Passing, Service, Shape};
+
+/// The struct, and what is implemented for it.
+pub(super) fn of(service: &Service, terms: &Terms) -> (TokenStream, TokenStream) {
+    let methods = methods(service, terms);
+    let sugar = sugar(service, terms);
+    let permanent = permanent(terms);
+    (structure(service, terms), quote!(#methods #sugar #permanent))
+}
+
+// Output:
+//     #[derive(Clone, Debug)]
+//     pub struct CalculatorClient<C = Channel> { caller: C, options: CallOptions }
+fn structure(service: &Service, terms: &Terms) -> TokenStream {
+    let Terms { door, client, caller, .. } = terms;
+    let Service { item, cfg, shown, .. } = service;
+    let vis = &item.vis;
+    let docs =
+        format!("A client of [`{0}`]: its methods are calls through a `{caller}`.\n\n", item.ident.unraw());
+    quote! {
+        #[doc = #docs]
+        #(#shown)*
+        #(#cfg)*
+        #[allow(dead_code, unreachable_pub, reason = "generated: a program may use one side alone")]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #client<#caller = #door::Channel> {
+            caller: #caller,
+            options: #door::CallOptions,
+        }
+    }
+}
+
+// Input:
+//     async fn rename(&self, id: u64, name: &str) -> Result<(), RenameError>;
+// Output:
+//     pub fn rename(&self, id: u64, name: &str) -> ResultCall<C, Result<(), RenameError>> {
+//         let method = const { method(&__TRAITWIRE_SERVICE, 0) };
+//         let mut bytes = Vec::with_capacity(64);
+//         let arguments = Outgoing::new(&mut bytes, method, 2)
+//             .argument(owned::<u64>(), "id", &id)
+//             .argument(view::<&str>(), "name", &name)
+//             .finish();
+//         call::<Select<true>, Result<(), RenameError>, _, C>(
+//             &self.caller, &self.options, method, arguments.map(|()| bytes), answer::<(), RenameError>(),
+//         )
+//     }
+fn methods(service: &Service, terms: &Terms) -> TokenStream {
+    let Terms { door, client, caller, .. } = terms;
+    let methods = service.methods.iter().map(|method| {
+        let Method { ident, shown, cfg, arguments, returns, .. } = method;
+        let vis = &service.item.vis;
+        let parameters = arguments.iter().map(|Argument { ident, ty, .. }| quote!(#ident: #ty));
+        let call = call_type(method, terms);
+        let descriptor = terms.method(method);
+        let count = Literal::usize_unsuffixed(arguments.len());
+        let sent = arguments.iter().map(|argument| send(argument, terms));
+        let (select, answer, ty) = (terms.select(method), terms.answer(method), &returns.ty);
+        let [method, bytes, outgoing] = locals(["method", "bytes", "outgoing"]);
+        quote! {
+            #(#shown)*
+            #(#cfg)*
+            #vis fn #ident(&self, #(#parameters),*) -> #call {
+                let #method = #descriptor;
+                let mut #bytes = #door::Vec::with_capacity(64);
+                let #outgoing = #door::Outgoing::new(&mut #bytes, #method, #count) #(#sent)*.finish();
+                #door::call::<#select, #ty, _, #caller>(
+                    &self.caller,
+                    &self.options,
+                    #method,
+                    #outgoing.map(|()| #bytes),
+                    #answer,
+                )
+            }
+        }
+    });
+    quote! {
+        impl<#caller: #door::Caller> #client<#caller> {
+            #(#methods)*
+        }
+    }
+}
+
+/// One link of the chain that writes the arguments: what is lent is sent as it is, what is owned by reference.
+fn send(argument: &Argument, terms: &Terms) -> TokenStream {
+    let codec = terms.codec(argument);
+    let Argument { ident, passing, .. } = argument;
+    let name = ident.unraw().to_string();
+    match passing {
+        Passing::Direct { .. } => quote!(.argument(#codec, #name, &#ident)),
+        Passing::Lent { .. } | Passing::Slice { .. } => quote!(.argument(#codec, #name, #ident)),
+    }
+}
+
+/// What the client's method returns.
+fn call_type(method: &Method, terms: &Terms) -> TokenStream {
+    let Terms { door, caller, .. } = terms;
+    let ty = &method.returns.ty;
+    match method.returns.shape {
+        Shape::Plain => quote!(#door::Call<#caller, #ty>),
+        Shape::Result => quote!(#door::ResultCall<#caller, #ty>),
+        Shape::Unknown => {
+            let is_result = terms.is_result(method);
+            quote!(#door::ShapedCall<#caller, #ty, #is_result>)
+        }
+    }
+}
+
+/// The short forms, each unless a method of the trait has its name.
+fn sugar(service: &Service, terms: &Terms) -> TokenStream {
+    let Terms { door, client, caller, server, implementer, .. } = terms;
+    let vis = &service.item.vis;
+    let [new, with, connect, loopback] =
+        ["new", "with", "connect", "loopback"].map(|name| unless_taken(service, name));
+    let served = bounds::of_implementer(service, terms);
+    let docs = format!(
+        "A client of `service`, served in this process through the whole stack but the socket: for tests.\n\n\
+         `{}` is made of it.",
+        server
+    );
+    let new = new.map(|cfg| {
+        quote! {
+            /// A client that makes its calls through `caller`.
+            #cfg
+            #vis fn new(caller: #caller) -> Self {
+                #door::Client::from_caller(caller)
+            }
+        }
+    });
+    let with = with.map(|cfg| {
+        quote! {
+            /// The same client with other defaults: what `options` say wins over what this one has.
+            #cfg
+            #[must_use]
+            #vis fn with(&self, options: #door::CallOptions) -> Self {
+                #door::Client::with_options(self, options)
+            }
+        }
+    });
+    let connect = connect.map(|cfg| {
+        quote! {
+            /// A client of the service at `uri`, such as `tcp://127.0.0.1:7000`.
+            ///
+            /// # Errors
+            ///
+            /// The URI is not well formed or its scheme is unknown.
+            #cfg
+            #vis async fn connect(uri: &#door::str) -> #door::Result<Self, #door::RpcError> {
+                #door::connect(uri).await
+            }
+        }
+    });
+    let loopback = loopback.map(|cfg| {
+        quote! {
+            #[doc = #docs]
+            #cfg
+            #vis fn loopback<#implementer>(service: #implementer) -> Self
+            where
+                #served
+            {
+                #door::loopback(#server::new(service))
+            }
+        }
+    });
+    quote! {
+        impl<#caller: #door::Caller> #client<#caller> {
+            #new
+            #with
+        }
+        impl #client<#door::Channel> {
+            #connect
+            #loopback
+        }
+    }
+}
+
+/// The condition under which no method of the trait is called `name`; `None` if there is none.
+fn unless_taken(service: &Service, name: &str) -> Option<TokenStream> {
+    let takers: Vec<_> = service.methods.iter().filter(|method| method.ident.unraw() == name).collect();
+    if takers.is_empty() {
+        return Some(TokenStream::new());
+    }
+    if takers.iter().any(|method| method.cfg.is_empty()) {
+        return None;
+    }
+    let conditions = takers.iter().map(|method| {
+        let conditions = method.cfg.iter().map(bounds::condition);
+        quote!(all(#(#conditions),*))
+    });
+    Some(quote!(#[cfg(not(any(#(#conditions),*)))]))
+}
+
+/// What no method of the trait can take away.
+fn permanent(terms: &Terms) -> TokenStream {
+    let Terms { door, client, caller, descriptor, .. } = terms;
+    quote! {
+        #[automatically_derived]
+        impl<#caller: #door::Caller> #door::Client for #client<#caller> {
+            type Caller = #caller;
+
+            const DESCRIPTOR: &'static #door::ServiceDescriptor = &#descriptor;
+
+            fn from_caller(caller: #caller) -> Self {
+                Self { caller, options: #door::CallOptions::new() }
+            }
+
+            fn caller(&self) -> &#caller {
+                &self.caller
+            }
+
+            fn with_options(&self, options: #door::CallOptions) -> Self {
+                Self {
+                    caller: ::core::clone::Clone::clone(&self.caller),
+                    options: #door::merge(&self.options, options),
+                }
+            }
+        }
+
+        #[automatically_derived]
+        impl<#caller: #door::Caller> ::core::convert::From<#caller> for #client<#caller> {
+            fn from(caller: #caller) -> Self {
+                #door::Client::from_caller(caller)
+            }
+        }
+    }
+}
+
+/// Names of local variables that meet none of the user's.
+fn locals<const N: usize>(names: [&str; N]) -> [Ident; N] {
+    names.map(|name| Ident::new(name, Span::mixed_site()))
+}

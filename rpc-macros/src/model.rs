@@ -1,0 +1,109 @@
+//! Owns the [`Service`] that a trait describes, as values that the rest of the crate reads. Knows no tokens: it is made
+//! by `parse` and written out by `expand`.
+
+use syn::{Attribute, Ident, ItemTrait, Path, Type};
+
+/// A trait on the wire.
+pub(crate) struct Service {
+    /// The trait as the user wrote it, without our attributes.
+    pub(crate) item: ItemTrait,
+    pub(crate) options: ServiceOptions,
+    /// The name on the wire.
+    pub(crate) name: String,
+    pub(crate) docs: String,
+    /// What of the trait's attributes goes on what is generated beside it: `doc`, `deprecated`.
+    pub(crate) shown: Vec<Attribute>,
+    pub(crate) cfg: Vec<Attribute>,
+    /// The methods that are well formed, in the order of the trait.
+    pub(crate) methods: Vec<Method>,
+    /// Whether the trait itself is well formed, whatever its methods are.
+    pub(crate) is_servable: bool,
+    /// Whether anything was wrong: then what is generated only keeps the rest of the program compiling.
+    pub(crate) is_broken: bool,
+}
+
+/// What stands in `#[rpc_service(…)]`.
+#[derive(Default)]
+pub(crate) struct ServiceOptions {
+    pub(crate) name: Option<String>,
+    pub(crate) krate: Option<Path>,
+}
+
+pub(crate) struct Method {
+    pub(crate) ident: Ident,
+    pub(crate) options: MethodOptions,
+    /// The name on the wire.
+    pub(crate) name: String,
+    /// The place in the trait as written.
+    pub(crate) index: u32,
+    pub(crate) docs: String,
+    /// What of its attributes goes on the client's method: `doc`, `deprecated`.
+    pub(crate) shown: Vec<Attribute>,
+    pub(crate) is_deprecated: bool,
+    pub(crate) cfg: Vec<Attribute>,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) returns: Returns,
+}
+
+/// What stands in `#[rpc(…)]` on a method.
+#[derive(Default)]
+pub(crate) struct MethodOptions {
+    pub(crate) name: Option<String>,
+    pub(crate) idempotent: bool,
+    pub(crate) timeout_micros: Option<u64>,
+    pub(crate) elements: Option<u32>,
+    pub(crate) oneway: bool,
+    pub(crate) blocking: bool,
+}
+
+pub(crate) struct Argument {
+    pub(crate) ident: Ident,
+    /// The type as written.
+    pub(crate) ty: Type,
+    pub(crate) passing: Passing,
+    /// `#[rpc(default)]`.
+    pub(crate) is_optional: bool,
+}
+
+/// How an argument gets from the message to the method.
+pub(crate) enum Passing {
+    /// Decoded as it is written: `T`, or a reference into the message (`&str`).
+    Direct { borrows: bool },
+    /// `&T`: decoded as a `T` and lent.
+    Lent { ty: Type, borrows: bool },
+    /// `&[T]`: decoded as a `Vec<T>` and lent.
+    Slice { item: Type, borrows: bool },
+}
+
+impl Passing {
+    /// Whether it may hold references into the message, which must then live as long as the method runs.
+    pub(crate) const fn borrows(&self) -> bool {
+        match self {
+            Self::Direct { borrows } | Self::Lent { borrows, .. } | Self::Slice { borrows, .. } => *borrows,
+        }
+    }
+}
+
+pub(crate) struct Returns {
+    /// The type as written, `()` where none is.
+    pub(crate) ty: Type,
+    pub(crate) shape: Shape,
+}
+
+/// Whether what a method returns is a `Result`.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Shape {
+    /// It is none.
+    Plain,
+    /// It is called one.
+    Result,
+    /// It may be an alias of one, which only the compiler can tell.
+    Unknown,
+}
+
+impl Method {
+    /// Whether the arguments' message is needed as long as the method runs.
+    pub(crate) fn borrows(&self) -> bool {
+        self.arguments.iter().any(|argument| argument.passing.borrows())
+    }
+}

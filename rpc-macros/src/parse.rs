@@ -1,0 +1,251 @@
+//! Reads a trait into the model: one item at a time, each mistake noted at its token. What needs two items is
+//! `validate`'s to look at; a method with a mistake is left out of the model and stays in the trait.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Expr, ExprLit, FnArg, Ident, ItemTrait, Lit, Meta, Pat, PatIdent, PatType, Receiver,
+    ReceiverKind, Safety, Signature, Token, TraitItem, TraitItemFn, parse_quote,
+};
+
+use crate::args;
+use crate::diagnostics::{Mistake, Report};
+use crate::model::{Argument, Method, Service};
+use crate::types;
+
+/// Reads a service.
+pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Report) -> Service {
+    let options = args::of_service(options, report);
+    args::nowhere(&mut item.attrs, &Mistake::RpcOnTrait, report);
+    let is_servable = check_trait(&item, report);
+    let mut methods = Vec::new();
+    let mut index = 0;
+    for member in &mut item.items {
+        let (attributes, mistake) = match member {
+            TraitItem::Fn(function) => {
+                methods.extend(method(function, index, report));
+                index += 1;
+                continue;
+            }
+            TraitItem::Const(item) => (Some(&mut item.attrs), Mistake::AssociatedConst),
+            TraitItem::Type(item) => (Some(&mut item.attrs), Mistake::AssociatedType),
+            TraitItem::Macro(item) => (Some(&mut item.attrs), Mistake::MacroInTrait),
+            _ => (None, Mistake::UnknownItem),
+        };
+        if let Some(attributes) = attributes {
+            attributes.retain(|attribute| !attribute.path().is_ident("rpc"));
+        }
+        report.add(member, &mistake);
+    }
+    if !is_servable {
+        methods.clear();
+    }
+    Service {
+        name: options.name.clone().unwrap_or_else(|| item.ident.unraw().to_string()),
+        docs: docs(&item.attrs),
+        shown: shown(&item.attrs),
+        cfg: cfg(&item.attrs),
+        is_servable,
+        is_broken: false,
+        item,
+        options,
+        methods,
+    }
+}
+
+/// Whether the trait itself, its methods apart, can be a service.
+fn check_trait(item: &ItemTrait, report: &mut Report) -> bool {
+    let mut is_service = true;
+    let mut refuse = |at: &dyn ToTokens, mistake: &Mistake<'_>| {
+        report.add(at, mistake);
+        is_service = false;
+    };
+    if !item.generics.params.is_empty() {
+        refuse(&item.generics.params, &Mistake::TraitGenerics);
+    }
+    if let Some(token) = &item.unsafety {
+        refuse(token, &Mistake::TraitUnsafe);
+    }
+    if let Some(token) = &item.modifiers.auto_token {
+        refuse(token, &Mistake::TraitAuto);
+    }
+    is_service
+}
+
+/// Reads a method and takes our attributes out of it; `None` if anything is wrong with it.
+fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option<Method> {
+    let found_before = report.len();
+    let options = args::of_method(&mut function.attrs, report);
+    check_signature(&function.sig, report);
+    let arguments = arguments(function, report);
+    let output = &function.sig.output;
+    let returns = types::returns(output);
+    types::check_returned(&returns.ty, report);
+    if options.oneway && output.to_token_stream().into_iter().next().is_some() && !is_unit(&returns.ty) {
+        report.add(&returns.ty, &Mistake::OnewayReturn);
+    }
+    let attributes = &function.attrs;
+    let ident = function.sig.ident.clone();
+    (report.len() == found_before).then(|| Method {
+        name: options.name.clone().unwrap_or_else(|| ident.unraw().to_string()),
+        index,
+        docs: docs(attributes),
+        shown: shown(attributes),
+        is_deprecated: attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")),
+        cfg: cfg(attributes),
+        ident,
+        options,
+        arguments,
+        returns,
+    })
+}
+
+fn is_unit(ty: &syn::Type) -> bool {
+    matches!(ty, syn::Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+/// What stands before the arguments.
+fn check_signature(signature: &Signature, report: &mut Report) {
+    let Signature { constness, asyncness, safety, abi, ident, generics, variadic, .. } = signature;
+    if let Some(token) = constness {
+        report.add(token, &Mistake::Const);
+    }
+    if asyncness.is_none() {
+        report.add(ident, &Mistake::NotAsync { method: &ident.to_string() });
+    }
+    if !matches!(safety, Safety::Default) {
+        report.add(safety, &Mistake::Unsafe);
+    }
+    if let Some(abi) = abi {
+        report.add(abi, &Mistake::Extern);
+    }
+    if let Some(variadic) = variadic {
+        report.add(variadic, &Mistake::Variadic);
+    }
+    let is_lifetime = |param: &syn::GenericParam| matches!(param, syn::GenericParam::Lifetime(_));
+    if !generics.params.is_empty() {
+        let only_lifetimes = generics.params.iter().all(is_lifetime);
+        let mistake = if only_lifetimes { Mistake::Lifetimes } else { Mistake::Generics };
+        report.add(&generics.params, &mistake);
+    }
+    match signature.receiver() {
+        None => report.add(ident, &Mistake::NoReceiver),
+        Some(receiver) => check_receiver(receiver, report),
+    }
+}
+
+fn check_receiver(receiver: &Receiver, report: &mut Report) {
+    let mistake = match &receiver.kind {
+        ReceiverKind::Reference(_, None, None) => return,
+        ReceiverKind::Reference(_, _, Some(_)) => Mistake::MutableReceiver,
+        ReceiverKind::Reference(..) => Mistake::ReceiverLifetime,
+        ReceiverKind::Value => Mistake::ValueReceiver,
+        _ => Mistake::TypedReceiver,
+    };
+    report.add(receiver, &mistake);
+}
+
+/// The arguments behind `self` that are well formed.
+fn arguments(function: &mut TraitItemFn, report: &mut Report) -> Vec<Argument> {
+    let has_body = function.default.is_some();
+    let mut found = Vec::new();
+    for (at, input) in function.sig.inputs.iter_mut().enumerate() {
+        match input {
+            FnArg::Receiver(receiver) => args::nowhere(&mut receiver.attrs, &Mistake::RpcOnReceiver, report),
+            FnArg::Typed(input) => {
+                found.extend(argument(input, report));
+                if !has_body && !matches!(*input.pat, Pat::Ident(_)) {
+                    // A method without a body may have no patterns, which rustc would tell once more.
+                    let ident = Ident::new(&format!("argument{at}"), proc_macro2::Span::call_site());
+                    *input.pat = parse_quote!(#ident);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn argument(input: &mut PatType, report: &mut Report) -> Option<Argument> {
+    let is_optional = args::of_argument(&mut input.attrs, report);
+    types::check_argument(&input.ty, report);
+    match &*input.pat {
+        Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(Argument {
+            ident: ident.clone(),
+            ty: (*input.ty).clone(),
+            passing: types::passing(&input.ty),
+            is_optional,
+        }),
+        pattern => {
+            let is_wild = pattern.to_token_stream().to_string() == "_";
+            report.add(pattern, if is_wild { &Mistake::NoName } else { &Mistake::Pattern });
+            None
+        }
+    }
+}
+
+// ===== attributes =====
+
+/// The text of the doc comment.
+fn docs(attributes: &[Attribute]) -> String {
+    let line = |attribute: &Attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let lines: Vec<_> = attributes.iter().filter_map(line).collect();
+    let lines = lines.iter().flat_map(|text| text.lines().chain(text.is_empty().then_some("")));
+    let text: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+    text.join("\n").trim().to_owned()
+}
+
+/// What goes on the generated counterpart too.
+fn shown(attributes: &[Attribute]) -> Vec<Attribute> {
+    let is_shown = |meta: &Meta| meta.path().is_ident("doc") || meta.path().is_ident("deprecated");
+    let mut found = Vec::new();
+    for attribute in attributes {
+        if is_shown(&attribute.meta) {
+            found.push(attribute.clone());
+        }
+        for (condition, meta) in conditional(attribute).filter(|(_, meta)| is_shown(meta)) {
+            found.push(parse_quote!(#[cfg_attr(#condition, #meta)]));
+        }
+    }
+    found
+}
+
+/// The conditions under which the item is there.
+fn cfg(attributes: &[Attribute]) -> Vec<Attribute> {
+    let mut found = Vec::new();
+    for attribute in attributes {
+        if attribute.path().is_ident("cfg") {
+            found.push(attribute.clone());
+        }
+        for (condition, meta) in conditional(attribute) {
+            if let Meta::List(list) = &meta
+                && list.path.is_ident("cfg")
+            {
+                let inner = &list.tokens;
+                found.push(parse_quote!(#[cfg(any(not(#condition), #inner))]));
+            }
+        }
+    }
+    found
+}
+
+/// The attributes that a `#[cfg_attr(condition, …)]` stands for.
+fn conditional(attribute: &Attribute) -> impl Iterator<Item = (Meta, Meta)> + use<> {
+    let metas = match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg_attr") => {
+            Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone()).unwrap_or_default()
+        }
+        _ => Punctuated::new(),
+    };
+    let mut metas = metas.into_iter();
+    let condition = metas.next();
+    metas.filter_map(move |meta| Some((condition.clone()?, meta)))
+}

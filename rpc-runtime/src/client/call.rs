@@ -1,0 +1,230 @@
+//! Owns [`Call`], the future that a client method returns, and [`Reply`], its answer in detail. Does not encode
+//! arguments and does not know how a method's answer is laid out: generated code hands both in.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::call::{
+    CallError, CallOptions, Caller, Code, Delivery, Metadata, MetadataError, MethodDescriptor, Payload,
+    Request, Response, RpcError, Value,
+};
+
+/// One call: a future that ends with the method's value, the service's own error or what happened to the call.
+///
+/// Its arguments are encoded already, so it borrows nothing and can be spawned, joined and kept. Nothing is sent and
+/// no time runs before the first poll; a deadline inherited from the [`Context`](crate::Context) that the method was
+/// called in is absolute. Dropping it cancels the call.
+///
+/// What is said here wins over the client's own options, those over the method's attributes, and those over the
+/// channel's defaults. It must be said before the first poll: later it changes nothing.
+///
+/// # Panics
+///
+/// When it is polled again after it has ended, as the future of an `async fn` does.
+#[must_use = "a call is not sent unless it is awaited"]
+pub struct Call<C: Caller, T, E = Infallible> {
+    method: &'static MethodDescriptor,
+    state: State<C>,
+    read: Read<T, E>,
+}
+
+/// The call of a method that returns `R`, a `Result` by whatever name.
+pub type ResultCall<C, R> = Call<C, <R as ResultType>::Ok, <R as ResultType>::Err>;
+
+/// How a method's answer becomes what its caller gets.
+type Read<T, E> = fn(&MethodDescriptor, &Response) -> Result<T, CallError<E>>;
+
+/// ```text
+/// Unsent ── first poll ──▶ Sent ── answer ──▶ Over
+///    └──────────── a mistake ───────────────▲
+/// ```
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every call is unsent first, so a box would be one for each call"
+)]
+enum State<C: Caller> {
+    Unsent { caller: C, request: Request, mistake: Option<RpcError> },
+    Sent(C::Future),
+    Over,
+}
+
+impl<C: Caller, T, E> Call<C, T, E> {
+    /// A call with these arguments, or with the reason why they could not be encoded.
+    pub(crate) fn new(
+        caller: C,
+        options: &CallOptions,
+        method: &'static MethodDescriptor,
+        arguments: Result<Vec<u8>, RpcError>,
+        read: fn(&MethodDescriptor, &Response) -> Result<T, CallError<E>>,
+    ) -> Self {
+        let (arguments, mistake) = match arguments {
+            Ok(bytes) => (Payload::new(bytes), None),
+            Err(mistake) => (Payload::default(), Some(mistake)),
+        };
+        let request = Request::new(method, arguments);
+        Self { method, state: State::Unsent { caller, request, mistake }, read }.options(options)
+    }
+
+    /// How long the call may take in all, counted from its first poll.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if let State::Unsent { request, .. } = &mut self.state {
+            request.set_timeout(timeout);
+        }
+        self
+    }
+
+    /// Sends a value beside the arguments. With a key that is not well formed the call ends with `invalid_argument`
+    /// and is not sent.
+    pub fn metadata(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        if let State::Unsent { request, mistake, .. } = &mut self.state
+            && let Err(error) = request.metadata_mut().set(key, value)
+        {
+            mistake.get_or_insert_with(|| bad_metadata(self.method, &error));
+        }
+        self
+    }
+
+    /// Waits for a connection while there is none, until the deadline, instead of ending at once.
+    pub fn wait_for_ready(self) -> Self {
+        self.options(&CallOptions::new().wait_for_ready())
+    }
+
+    /// Applies what `options` say; what they leave open stays as it is.
+    pub fn options(mut self, options: &CallOptions) -> Self {
+        if let State::Unsent { request, mistake, .. } = &mut self.state {
+            request.apply(options);
+            if let Some(error) = &options.mistake {
+                mistake.get_or_insert_with(|| bad_metadata(self.method, error));
+            }
+        }
+        self
+    }
+
+    /// Ends with the value and what came beside it.
+    pub const fn detailed(self) -> Detailed<C, T, E> {
+        Detailed { call: self }
+    }
+
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<T>, CallError<E>>> {
+        let result = loop {
+            if let State::Sent(future) = &mut self.state {
+                let result = ready!(Pin::new(future).poll(cx));
+                self.state = State::Over;
+                break result;
+            }
+            match mem::replace(&mut self.state, State::Over) {
+                State::Unsent { mistake: Some(mistake), .. } => break Err(mistake),
+                State::Unsent { caller, request, .. } => self.state = State::Sent(caller.call(request)),
+                State::Sent(_) | State::Over => {
+                    panic!("the call of `{}` was polled after it had ended", self.method.full_name)
+                }
+            }
+        };
+        Poll::Ready(result.map_err(CallError::Rpc).and_then(|response| {
+            let value = (self.read)(self.method, &response)?;
+            let attempts = response.attempts();
+            let (_, _, metadata) = response.into_parts();
+            Ok(Reply { value, metadata, attempts })
+        }))
+    }
+}
+
+#[cold]
+fn bad_metadata(method: &MethodDescriptor, error: &MetadataError) -> RpcError {
+    let text = format!("{}: {error}", method.full_name);
+    RpcError::new(Code::INVALID_ARGUMENT, Delivery::NotSent, text).with_source(error.clone())
+}
+
+impl<C: Caller, T, E> Future for Call<C, T, E> {
+    type Output = Result<T, CallError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(self.poll_reply(cx));
+        Poll::Ready(reply.map(|reply| reply.value))
+    }
+}
+
+impl<C: Caller, T, E> fmt::Debug for Call<C, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Unsent { .. } => "unsent",
+            State::Sent(_) => "sent",
+            State::Over => "over",
+        };
+        write!(f, "Call({}, {state})", self.method.full_name)
+    }
+}
+
+// ===== impl Detailed =====
+
+/// A [`Call`] that ends with a [`Reply`]: see [`Call::detailed`].
+#[must_use = "a call is not sent unless it is awaited"]
+pub struct Detailed<C: Caller, T, E = Infallible> {
+    call: Call<C, T, E>,
+}
+
+impl<C: Caller, T, E> Future for Detailed<C, T, E> {
+    type Output = Result<Reply<T>, CallError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.call.poll_reply(cx)
+    }
+}
+
+impl<C: Caller, T, E> fmt::Debug for Detailed<C, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)
+    }
+}
+
+/// A method's value, and what came beside it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reply<T> {
+    /// What the method returned.
+    pub value: T,
+    /// What the service sent beside it.
+    pub metadata: Metadata,
+    /// How many times the call was sent, the successful one included.
+    pub attempts: u32,
+}
+
+// ===== impl ResultType =====
+
+/// `Result`, by whatever name a method returns it: `io::Result<T>` and the like.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is called `Result` but is not one",
+    label = "not `core::result::Result`",
+    note = "a type of this name is taken for an alias of the standard library's: give it another name"
+)]
+pub trait ResultType {
+    /// The method's value.
+    type Ok;
+    /// The service's own error.
+    type Err;
+
+    /// The `Result` itself.
+    #[expect(clippy::missing_errors_doc, reason = "the error is the caller's own")]
+    fn into_result(self) -> Result<Self::Ok, Self::Err>;
+
+    /// The other way round.
+    fn from_result(result: Result<Self::Ok, Self::Err>) -> Self;
+}
+
+impl<T, E> ResultType for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+
+    fn from_result(result: Self) -> Self {
+        result
+    }
+}

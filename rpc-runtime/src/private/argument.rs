@@ -1,0 +1,159 @@
+//! Owns [`Argument`], how one argument travels, and a call's arguments on their way: [`Outgoing`] and [`Incoming`].
+
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use super::travel::{Value, View, limits};
+use crate::call::{Code, Delivery, MethodDescriptor, Payload, RpcError};
+use crate::codec::{ArgumentsDecoder, ArgumentsEncoder, DecodeError, EncodeError};
+
+/// How one argument travels.
+pub trait Argument<'de> {
+    /// What the client lends to be sent.
+    type Sent: ?Sized;
+    /// What the server reads.
+    type Received;
+
+    #[doc(hidden)]
+    fn write<'a>(
+        encoder: ArgumentsEncoder<'a>,
+        value: &Self::Sent,
+    ) -> Result<ArgumentsEncoder<'a>, EncodeError>;
+
+    #[doc(hidden)]
+    fn read(decoder: &mut ArgumentsDecoder<'de>, name: &'static str) -> Result<Self::Received, DecodeError>;
+}
+
+struct Required<S: ?Sized, R>(PhantomData<fn(&S) -> R>);
+
+impl<'de, S: Serialize + ?Sized, R: Deserialize<'de>> Argument<'de> for Required<S, R> {
+    type Sent = S;
+    type Received = R;
+
+    fn write<'a>(encoder: ArgumentsEncoder<'a>, value: &S) -> Result<ArgumentsEncoder<'a>, EncodeError> {
+        encoder.argument(value)
+    }
+
+    fn read(decoder: &mut ArgumentsDecoder<'de>, name: &'static str) -> Result<R, DecodeError> {
+        decoder.next(name)
+    }
+}
+
+struct Defaulted<S: ?Sized, R>(PhantomData<fn(&S) -> R>);
+
+impl<'de, S: Serialize + ?Sized, R: Deserialize<'de> + Default> Argument<'de> for Defaulted<S, R> {
+    type Sent = S;
+    type Received = R;
+
+    fn write<'a>(encoder: ArgumentsEncoder<'a>, value: &S) -> Result<ArgumentsEncoder<'a>, EncodeError> {
+        encoder.argument(value)
+    }
+
+    fn read(decoder: &mut ArgumentsDecoder<'de>, name: &'static str) -> Result<R, DecodeError> {
+        decoder.next_or_default(name)
+    }
+}
+
+/// An argument `T` or `&T`.
+pub const fn owned<'de, T: Value>() -> impl Argument<'de, Sent = T, Received = T> {
+    Required(PhantomData)
+}
+
+/// The same with `#[rpc(default)]`.
+pub const fn owned_or_default<'de, T: Value + Default>() -> impl Argument<'de, Sent = T, Received = T> {
+    Defaulted(PhantomData)
+}
+
+/// An argument `&[T]`.
+pub const fn slice<'de, T: Value>() -> impl Argument<'de, Sent = [T], Received = Vec<T>> {
+    Required(PhantomData)
+}
+
+/// The same with `#[rpc(default)]`.
+pub const fn slice_or_default<'de, T: Value>() -> impl Argument<'de, Sent = [T], Received = Vec<T>> {
+    Defaulted(PhantomData)
+}
+
+/// An argument `&[T]` whose items borrow.
+pub const fn slice_of_views<'de, T: View<'de>>() -> impl Argument<'de, Sent = [T], Received = Vec<T>> {
+    Required(PhantomData)
+}
+
+/// The same with `#[rpc(default)]`.
+pub const fn slice_of_views_or_default<'de, T: View<'de>>()
+-> impl Argument<'de, Sent = [T], Received = Vec<T>> {
+    Defaulted(PhantomData)
+}
+
+/// An argument that is or holds a reference: `&str`, `Option<&[u8]>`.
+pub const fn view<'de, T: View<'de>>() -> impl Argument<'de, Sent = T, Received = T> {
+    Required(PhantomData)
+}
+
+/// The same with `#[rpc(default)]`.
+pub const fn view_or_default<'de, T: View<'de> + Default>() -> impl Argument<'de, Sent = T, Received = T> {
+    Defaulted(PhantomData)
+}
+
+/// Arguments on their way out. The first that cannot be encoded ends it.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    method: &'static MethodDescriptor,
+    encoder: Result<ArgumentsEncoder<'a>, RpcError>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// Begins `count` arguments.
+    pub fn new(bytes: &'a mut Vec<u8>, method: &'static MethodDescriptor, count: u32) -> Self {
+        Self { method, encoder: Ok(ArgumentsEncoder::new(bytes, count)) }
+    }
+
+    /// Writes the next argument.
+    #[must_use]
+    pub fn argument<'de, A: Argument<'de>>(self, _: A, name: &'static str, value: &A::Sent) -> Self {
+        let Self { method, encoder } = self;
+        let encoder = encoder
+            .and_then(|encoder| A::write(encoder, value).map_err(|error| not_encodable(method, name, error)));
+        Self { method, encoder }
+    }
+
+    /// Ends the arguments.
+    pub fn finish(self) -> Result<(), RpcError> {
+        self.encoder.map(ArgumentsEncoder::finish)
+    }
+}
+
+#[cold]
+fn not_encodable(method: &MethodDescriptor, argument: &str, error: EncodeError) -> RpcError {
+    let text = format!("{}: argument `{argument}` cannot be encoded: {error}", method.full_name);
+    RpcError::new(Code::INVALID_ARGUMENT, Delivery::NotSent, text).with_source(error)
+}
+
+/// Arguments that have come.
+#[derive(Debug)]
+pub struct Incoming<'de> {
+    method: &'static MethodDescriptor,
+    decoder: ArgumentsDecoder<'de>,
+}
+
+impl<'de> Incoming<'de> {
+    /// Scans them.
+    pub fn new(method: &'static MethodDescriptor, payload: &'de Payload) -> Result<Self, RpcError> {
+        match ArgumentsDecoder::new(payload.bytes(), &limits(method, payload)) {
+            Ok(decoder) => Ok(Self { method, decoder }),
+            Err(error) => Err(not_decodable(method, error)),
+        }
+    }
+
+    /// Reads the next one.
+    pub fn argument<A: Argument<'de>>(&mut self, _: A, name: &'static str) -> Result<A::Received, RpcError> {
+        A::read(&mut self.decoder, name).map_err(|error| not_decodable(self.method, error))
+    }
+}
+
+#[cold]
+fn not_decodable(method: &MethodDescriptor, error: DecodeError) -> RpcError {
+    let text = format!("{}: {error}", method.full_name);
+    RpcError::new(Code::INVALID_ARGUMENT, Delivery::Refused, text).with_source(error)
+}

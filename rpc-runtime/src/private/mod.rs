@@ -1,0 +1,32 @@
+//! The only door for generated code: what `#[rpc_service]` writes names nothing of this crate but what is here. Not a
+//! public interface: it changes with the macro, whose version is pinned to this one's.
+//!
+//! A type's bound is checked in one function for each of its roles ([`owned`], [`slice`], [`view`], [`answer`]), which
+//! returns an opaque codec. So a type that cannot travel is one error at the place where the user wrote it, however
+//! often the generated code uses it: the compiler shows the same error at the same place once.
+
+mod answer;
+mod argument;
+mod client;
+mod server;
+mod travel;
+
+pub use std::primitive::str;
+pub use std::result::Result;
+pub use std::sync::Arc;
+pub use std::vec::Vec;
+
+pub use answer::{Answer, Plain, Probe, Select, Shape, ShapedCall, answer};
+pub use argument::{
+    Argument, Incoming, Outgoing, owned, owned_or_default, slice, slice_of_views, slice_of_views_or_default,
+    slice_or_default, view, view_or_default,
+};
+pub use client::{ErrorOf, call, returned};
+pub use server::{index, method, respond, unimplemented};
+pub use travel::{Value, View};
+
+pub use crate::call::{
+    ArgumentDescriptor, CallOptions, Caller, Handler, HandlerFuture, MethodDescriptor, Request, RpcError,
+    Service, ServiceDescriptor,
+};
+pub use crate::client::{Call, Channel, Client, ResultCall, ResultType, connect, loopback, merge};

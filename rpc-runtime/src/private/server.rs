@@ -1,0 +1,59 @@
+//! What a generated server does: finds a call's method, and writes its answer.
+
+use super::answer::{Answer, Shape};
+use crate::call::{
+    CallResult, Code, Delivery, HandlerFuture, MethodDescriptor, Payload, Request, Response, RpcError,
+    ServiceDescriptor,
+};
+use crate::codec::EncodeError;
+
+/// The method's place in the trait, if it is one of this service's.
+pub fn index(service: &'static ServiceDescriptor, request: &Request) -> Option<u32> {
+    match request.descriptor() {
+        // The descriptors of a service lie side by side, so that one comparison tells its own from others'.
+        Some(method) if service.methods.as_ptr_range().contains(&std::ptr::from_ref(method)) => {
+            Some(method.index)
+        }
+        _ => {
+            let mut methods = service.methods.iter();
+            methods.find(|method| method.full_name == request.method()).map(|method| method.index)
+        }
+    }
+}
+
+/// The descriptor of the method at `index`, which is one of this service's.
+pub const fn method(service: &'static ServiceDescriptor, index: u32) -> &'static MethodDescriptor {
+    let mut at = 0;
+    while service.methods[at].index != index {
+        at += 1;
+    }
+    &service.methods[at]
+}
+
+/// The answer to a call of a method that the service does not have.
+#[cold]
+pub fn unimplemented(service: &'static ServiceDescriptor, request: &Request) -> HandlerFuture {
+    let text = format!("the service `{}` has no method `{}`", service.name, request.method());
+    HandlerFuture::ready(Err(RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text)))
+}
+
+/// The answer that a handler has returned, encoded.
+pub fn respond<S, R, A>(method: &'static MethodDescriptor, _: A, returned: R) -> CallResult
+where
+    S: Shape<R>,
+    A: Answer<Ok = S::Ok, Detail = S::Detail>,
+{
+    let answer = S::split(returned);
+    let mut bytes = Vec::new();
+    match A::write(&answer, &mut bytes) {
+        Ok(()) if answer.is_ok() => Ok(Response::value(Payload::new(bytes))),
+        Ok(()) => Ok(Response::app_error(Payload::new(bytes))),
+        Err(error) => Err(not_answerable(method, error)),
+    }
+}
+
+#[cold]
+fn not_answerable(method: &MethodDescriptor, error: EncodeError) -> RpcError {
+    let text = format!("{}: the answer cannot be encoded: {error}", method.full_name);
+    RpcError::new(Code::INTERNAL, Delivery::Executed, text).with_source(error)
+}

@@ -1,0 +1,39 @@
+//! Owns [`Value`] and [`View`], the two ways in which a type can travel, and how much of it a method takes.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{MethodDescriptor, Payload};
+use crate::codec::ScanLimits;
+
+/// A type that owns what it holds and can travel both ways.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel: it lacks serde's `Serialize` or `Deserialize`",
+    label = "cannot be sent and received",
+    note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on it",
+    note = "a type that borrows from the message says so with a lifetime: `Name<'_>`"
+)]
+pub trait Value: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Value for T {}
+
+/// A type that can travel and may borrow from the message that it is read from.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel: it lacks serde's `Serialize` or `Deserialize`",
+    label = "cannot be sent and received",
+    note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on it"
+)]
+pub trait View<'de>: Serialize + Deserialize<'de> {}
+
+#[diagnostic::do_not_recommend]
+impl<'de, T: Serialize + Deserialize<'de>> View<'de> for T {}
+
+/// What a payload may hold: its size and its receiver's settings say, and the method may allow more elements.
+pub(super) fn limits(method: &MethodDescriptor, payload: &Payload) -> ScanLimits {
+    let mut limits = ScanLimits::for_body(payload.bytes().len());
+    limits.depth = payload.caps().depth;
+    limits.elements = payload.caps().elements.unwrap_or(limits.elements);
+    limits.elements = method.elements.map_or(limits.elements, |elements| elements.max(limits.elements));
+    limits
+}

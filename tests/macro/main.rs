@@ -1,0 +1,10 @@
+//! What `#[rpc_service]` generates, executed: client → request → handler → response → client, in process.
+
+mod arguments;
+mod caller;
+mod client;
+mod contract;
+mod names;
+mod outcomes;
+mod scopes;
+mod threads;
