@@ -49,11 +49,13 @@ class Connection:
         self._grants = Grants(max(assembly, self.own["message"]))
 
         self._peer_id = 0
+        self._accepted = 0
         self._peer_names = 0
         self._pongs = deque()
         self._refusals = deque()
         self._control = deque()
         self._going = None
+        self._draining = False
         self._finishing = False
 
     # What the user wants.
@@ -87,6 +89,7 @@ class Connection:
             call.state = calls.ABANDONED
             call.settle(error=calls.RpcError(code, message, delivery))
             self._control.append(frames.cancel(call.id))
+            self._grant()
 
     def expire(self, now):
         for call in list(self._queue) + list(self._open.values()):
@@ -98,8 +101,8 @@ class Connection:
 
     def drain(self, text):
         """The own wish to stop: no new calls, and the peer is told."""
-        self._going = text
-        self._control.append(frames.goaway(self._peer_id, 0, text))
+        self._going, self._draining = text, True
+        self._control.append(frames.goaway(self._accepted, 0, text))
 
     def finish(self):
         """Nothing more is to be framed; `finished` is set once what waits has been handed out."""
@@ -117,7 +120,7 @@ class Connection:
         for line in (self._pongs, self._refusals, self._control):
             line.clear()
         if code is not None:
-            self._control.append(frames.goaway(self._peer_id, code, text[:512]))
+            self._control.append(frames.goaway(self._accepted, code, text[:512]))
         self.finish()
 
     def lose(self, text):
@@ -325,11 +328,11 @@ class Connection:
         assembly.add(part, last=not more, first=True)
         if total > self.own["message"]:
             message = "the answer has %d bytes, more than this client takes" % total
+            call.settle(error=calls.RpcError(calls.RESOURCE_EXHAUSTED, message, calls.EXECUTED))
             if more:
                 self.abandon(call, calls.RESOURCE_EXHAUSTED, message)
             else:
                 self._close(call)
-            call.settle(error=calls.RpcError(calls.RESOURCE_EXHAUSTED, message, calls.EXECUTED))
         elif more:
             call.assembly = assembly
             if total > self.own["eager"]:
@@ -407,8 +410,9 @@ class Connection:
         Assembly(frames.CALL, len(part) if total is None else total, self.own["eager"], None).add(part, not more, True)
         if len(self._refusals) >= self.own["in_flight"]:
             raise ProtocolError("more open calls than allowed", calls.RESOURCE_EXHAUSTED)
-        if self._going is None or self._peer_going:
-            self._peer_id = frame.id
+        self._peer_id = frame.id
+        if not self._draining:  # those above the GOAWAY's `last` are ignored
+            self._accepted = frame.id
             self._refusals.append(frame.id)
 
     def _on_cancel(self, frame):

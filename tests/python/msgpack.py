@@ -80,10 +80,7 @@ class Reader:
         raise Malformed("byte %02x where a map or nil should be" % tag)
 
     def _map(self, size, depth):
-        try:
-            return {_hashable(key): value for key, value in self._pairs(size, depth)}
-        except TypeError:
-            raise Malformed("a map as the key of a map has no Python value") from None
+        return {_hashable(key): value for key, value in self._pairs(size, depth)}
 
     def _pairs(self, size, depth):
         self._enter(2 * size, depth)
@@ -141,7 +138,10 @@ _SIZED = {
 
 
 def _hashable(key):
-    return tuple(_hashable(item) for item in key) if isinstance(key, list) else key
+    """Arrays and maps may be keys on the wire. In a dict they stand as tuples."""
+    if isinstance(key, dict):
+        key = list(key.items())
+    return tuple(_hashable(item) for item in key) if isinstance(key, (list, tuple)) else key
 
 
 def _put(out, value, depth):
