@@ -57,9 +57,13 @@ struct Measured {
 
 fn compare(rounds: usize, millis: usize) -> Result<(), Failure> {
     println!("{rounds} rounds of {millis} ms, systems by turns; medians");
-    println!("{:<16}{:>10}{:>22}{:>22}{:>22}", "runtime", "in flight", "traitwire", "tarpc", "ratio calls, cpu");
+    println!(
+        "{:<16}{:>10}{:>22}{:>22}{:>22}",
+        "runtime", "in flight", "traitwire", "tarpc", "ratio calls, cpu"
+    );
     for name in RUNTIMES {
-        let mut servers = SYSTEMS.iter().map(|system| Server::start(system, name)).collect::<Result<Vec<_>, _>>()?;
+        let mut servers =
+            SYSTEMS.iter().map(|system| Server::start(system, name)).collect::<Result<Vec<_>, _>>()?;
         for in_flight in IN_FLIGHT {
             let mut measured = [Vec::new(), Vec::new()];
             for round in 0..rounds {
@@ -133,7 +137,8 @@ impl Drop for Server {
 fn cpu_micros(process: u32) -> Result<f64, Failure> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
-    let ticks: f64 = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap_or(0.0)).sum();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap_or(0.0)).sum();
     Ok(ticks * 10_000.0)
 }
 
@@ -146,12 +151,14 @@ fn load(system: &str, name: &str, address: &str, in_flight: usize, time: Duratio
         let tasks: Vec<_> = match system {
             "traitwire" => {
                 let client = ours::AdderClient::connect(address).await?;
-                let task = |_| tokio::spawn(ours::call(client.clone(), Arc::clone(&calls), Arc::clone(&stop)));
+                let task =
+                    |_| tokio::spawn(ours::call(client.clone(), Arc::clone(&calls), Arc::clone(&stop)));
                 (0..in_flight).map(task).collect()
             }
             _ => {
                 let client = theirs::connect(address).await?;
-                let task = |_| tokio::spawn(theirs::call(client.clone(), Arc::clone(&calls), Arc::clone(&stop)));
+                let task =
+                    |_| tokio::spawn(theirs::call(client.clone(), Arc::clone(&calls), Arc::clone(&stop)));
                 (0..in_flight).map(task).collect()
             }
         };
@@ -196,7 +203,8 @@ mod ours {
     }
 
     pub(crate) async fn serve() -> Result<(), Failure> {
-        let server = traitwire::Server::builder().service(AdderServer::new(Sum)).bind("tcp://127.0.0.1:0").await?;
+        let server =
+            traitwire::Server::builder().service(AdderServer::new(Sum)).bind("tcp://127.0.0.1:0").await?;
         println!("{}", server.addresses()[0]);
         server.serve().await?;
         Ok(())

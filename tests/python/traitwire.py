@@ -134,6 +134,11 @@ class Client:
         """How many ids are taken, abandoned calls included."""
         return self._connection.open_calls
 
+    @property
+    def bound(self):
+        """How many methods have a number here."""
+        return len(self._connection.names)
+
     def framed(self, kind):
         """How many frames of a kind were sent, for tests."""
         return self._connection.framed[kind]
