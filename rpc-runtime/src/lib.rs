@@ -1,4 +1,37 @@
-//! Your trait, on the wire.
+//! Your trait, on the wire: an RPC framework where a Rust trait is the whole contract.
+//!
+//! # The parts
+//!
+//! - [`rpc_service`] on a trait `Foo` generates `FooClient` and `FooServer`.
+//! - [`Server`] serves any number of services, [`Channel`] is where clients call.
+//! - [`Call`] is a call under way, a future with options; [`CallError`] and [`RpcError`] say how it ended.
+//! - [`Context`] is the call that a handler serves; [`Caller`] and [`Handler`] are the seams for layers.
+//!
+//! # Defaults
+//!
+//! All are constants in [`limits`], where their reasons stand; the builders change them.
+//!
+//! | | default | changed by |
+//! |---|---|---|
+//! | a call's time in all | 10 s | [`Call::timeout`], `#[rpc(timeout = "…")]`, [`ChannelBuilder::timeout`] |
+//! | connecting | 2 s | [`ChannelBuilder::connect_timeout`] |
+//! | handshake | 10 s | `handshake_timeout` of both builders |
+//! | reconnecting | at once, then 1 s × 1.6 ± 20 % up to 30 s | |
+//! | a message | 16 MiB | `message` of both builders |
+//! | nesting | 64 | `depth` of both builders |
+//! | elements of a message | a fourth of its bytes, from 65,536 to 1,048,576 | `elements` of both builders, `#[rpc(elements = N)]` |
+//! | calls in flight on a connection | 1,024 | [`ServerBuilder::in_flight`] |
+//! | calls that wait for a place | 4,096 and 64 MiB | [`ChannelBuilder::queue`] |
+//! | connections of a server | 10,000 | [`ServerBuilder::connections`] |
+//! | keepalive | a ping after 20 s of silence, 10 s for the answer | `keepalive`, `no_keepalive` |
+//! | a write that does not move | 30 s | [`ServerBuilder::write_stall`] |
+//! | grace of a shutdown | 30 s | [`ServerBuilder::grace`] |
+//!
+//! # Panics
+//!
+//! A panic in a handler costs its call only, which needs `panic = "unwind"`, the default of Rust.
+#![doc = "\n# The README\n"]
+#![doc = include_str!("../README.md")]
 
 mod call;
 mod client;

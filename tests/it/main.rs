@@ -2,6 +2,7 @@
 
 mod calls;
 mod cancel;
+mod conformance;
 mod deadlines;
 mod reconnect;
 mod shutdown;

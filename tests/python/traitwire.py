@@ -196,7 +196,8 @@ class Client:
         except ProtocolError as error:
             self._end(error, lambda machine: machine.fail(error.code, str(error)))
         except (EOFError, OSError) as error:
-            self._end(ProtocolError(str(error)), lambda machine: machine.lose(str(error)))
+            text = "%s%s" % (error, "" if self.peer else " before its HELLO; it may not be traitwire")
+            self._end(ProtocolError(text), lambda machine: machine.lose(text))
         else:
             self._end(ProtocolError(self.lost), lambda machine: machine.finish())
         self._ready.set()
@@ -252,8 +253,6 @@ class Client:
     def _what_eof_means(self):
         if self._write_failed is not None:
             return self._write_failed[1]
-        if self.peer is None:
-            return "the peer closed the connection without a HELLO; it may not be traitwire"
         return "the peer closed the connection%s" % (" in the middle of a frame" if self._buffer else "")
 
     def _tick(self, now):

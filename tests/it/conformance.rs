@@ -1,0 +1,181 @@
+//! The conformance pair as its users run it: two programs, their standard streams and their exit codes; and a client in
+//! another language against the same server.
+
+use std::collections::BTreeMap;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use traitwire_tests::ConformanceClient;
+
+/// A `conformance-server` at work.
+struct Server {
+    child: Child,
+    uri: String,
+}
+
+impl Server {
+    async fn start(options: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-server"))
+            .args(["--listen", "tcp://127.0.0.1:0"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        let uri = line.strip_prefix("listening ").unwrap().to_owned();
+        Self { child, uri }
+    }
+
+    async fn terminate(&mut self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    }
+
+    async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.expect("it ends").unwrap()
+    }
+}
+
+/// What the client prints for these lines, by id, and how it ends.
+async fn client(uri: &str, lines: &str) -> (BTreeMap<String, Value>, ExitStatus) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-client"))
+        .args(["--connect", uri])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let printed = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    (printed.map(|line| (line["id"].to_string(), line)).collect(), output.status)
+}
+
+#[tokio::test]
+async fn every_kind_of_call_is_told_as_it_ended() {
+    let ledger = std::env::temp_dir().join(format!("traitwire-ledger-{}", std::process::id()));
+    let _ = std::fs::remove_file(&ledger);
+    let mut server = Server::start(&["--ledger", ledger.to_str().unwrap(), "--limit", "depth=20"]).await;
+    let deep = (0..30).fold("\"Leaf\"".to_owned(), |below, _| format!("{{\"Not\":{below}}}"));
+    let lines = [
+        r#"{"id":1,"method":"add","args":[2,3]}"#,
+        r#"{"id":2,"method":"echo","args":[{"bytes":"aGVsbG8="}]}"#,
+        r#"{"id":3,"method":"fail","args":[7,"no"]}"#,
+        r#"{"id":4,"method":"sleep","args":[60000],"timeout_ms":50}"#,
+        r#"{"id":5,"method":"sleep","args":[60000],"cancel_after_ms":50}"#,
+        r#"{"id":6,"method":"nothing","args":[]}"#,
+        r#"{"id":7,"method":"chain","args":[2],"timeout_ms":9000}"#,
+        r#"{"id":8,"method":"tree","args":[{"Not":{"Node":["Leaf","Leaf"]}}]}"#,
+        r#"{"id":9,"method":"metadata","metadata":{"a":"b","c":{"bytes":"AAE="}}}"#,
+        r#"{"id":10,"method":"panic","args":["x"]}"#,
+        r#"{"id":11,"method":"grow","args":[1]}"#,
+        r#"{"id":12,"method":"count","args":["key"]}"#,
+        r#"{"id":13,"method":"add","args":["x",1]}"#,
+        &format!(r#"{{"id":14,"method":"tree","args":[{deep}]}}"#),
+        r#"{"id":15,"method":"empty"}"#,
+        r#"{"id":16,"method":"values","args":[[1,null,3]]}"#,
+        r#"{"id":17,"method":"remaining","timeout_ms":5000}"#,
+        r#"{"id":{"any":"value"},"method":"burn","args":[1000]}"#,
+        "not json",
+    ]
+    .join("\n");
+    let (ended, status) = client(&server.uri, &lines).await;
+    assert_eq!(status.code(), Some(2), "a line could not be read");
+    let ok = |id: &str| ended[id]["ok"].to_string();
+    assert_eq!(ok("1"), "5");
+    assert_eq!(ok("2"), r#"{"bytes":"aGVsbG8="}"#);
+    assert_eq!(ended["3"]["app_error"].to_string(), r#"{"code":7,"message":"no"}"#);
+    assert_eq!(ended["5"]["cancelled"], true);
+    let chain: Vec<u64> = serde_json::from_value(ended["7"]["ok"].clone()).unwrap();
+    assert!(chain.len() == 3 && chain[0] < 9_000 && chain.is_sorted_by(|a, b| a >= b), "{chain:?}");
+    assert_eq!(ok("8"), "4");
+    assert_eq!(ok("9"), r#"{"a":{"bytes":"Yg=="},"c":{"bytes":"AAE="}}"#);
+    assert_eq!((ok("11"), ok("12"), ok("15"), ok("16")), ("1".into(), "1".into(), "null".into(), "2".into()));
+    assert!(ended["17"]["ok"].as_u64().is_some_and(|left| left > 1_000 && left < 5_000));
+    assert_eq!(ended[r#"{"any":"value"}"#]["ok"], 1_000);
+    assert!(ended["null"]["bad_input"].is_string());
+    let told = |id: &str| {
+        let error = &ended[id]["rpc_error"];
+        format!("{} {}", error["code"].as_str().unwrap(), error["delivery"].as_str().unwrap())
+    };
+    assert!(told("4").starts_with("deadline_exceeded"), "{}", told("4"));
+    assert_eq!(told("6"), "unimplemented refused");
+    assert_eq!(told("10"), "internal executed");
+    assert_eq!(told("13"), "invalid_argument refused");
+    assert_eq!(told("14"), "invalid_argument refused", "the server's own depth limit");
+    assert!(ended.values().all(|line| line["bad_input"].is_string() || line["elapsed_us"].is_u64()));
+    assert_eq!(std::fs::read_to_string(&ledger).unwrap(), "key\n");
+    std::fs::remove_file(&ledger).unwrap();
+
+    let (counted, status) = client(&server.uri, r#"{"id":1,"method":"counters"}"#).await;
+    assert_eq!(status.code(), Some(0));
+    let counters = &counted["1"]["ok"];
+    assert_eq!((&counters["in_flight"], &counters["panicked"], &counters["cancelled"]), (&1.into(), &1.into(), &2.into()));
+    assert_eq!((&counters["refused"]["unknown_method"], &counters["refused"]["bad_argument"]), (&1.into(), &2.into()));
+
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_drain_that_cuts_calls_ends_with_one() {
+    let mut server = Server::start(&["--limit", "drain_grace_ms=50"]).await;
+    let uri = server.uri.clone();
+    let calls = tokio::spawn(async move { client(&uri, r#"{"id":1,"method":"sleep","args":[60000]}"#).await });
+    let watcher = ConformanceClient::connect(&server.uri).await.unwrap();
+    // The call that asks counts itself.
+    while watcher.counters().await.unwrap().in_flight < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.terminate().await;
+    assert_eq!(server.ended().await.code(), Some(1));
+    let (ended, _) = calls.await.unwrap();
+    let error = &ended["1"]["rpc_error"];
+    assert_eq!((&error["code"], &error["delivery"]), (&"unavailable".into(), &"executed".into()), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_for_each_call() {
+    let (ended, status) = client("tcp://127.0.0.1:1", r#"{"id":1,"method":"empty"}"#).await;
+    assert_eq!(status.code(), Some(0));
+    let error = &ended["1"]["rpc_error"];
+    assert_eq!((&error["code"], &error["delivery"]), (&"unavailable".into(), &"not_sent".into()), "{error}");
+}
+
+#[tokio::test]
+async fn mistakes_on_the_command_line_are_told() {
+    for (options, words) in [
+        (vec!["--listen", "tcp://127.0.0.1:0", "--limit", "speed=9"], "known are message, elements"),
+        (vec!["--listen", "tcp://127.0.0.1:0", "--limit", "message=much"], "not a number"),
+        (vec!["--ledger"], "wants a value"),
+        (vec![], "`--listen` is missing"),
+        (vec!["--listen", "http://x"], "`tcp://`"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_conformance-server")).args(&options).output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options:?}");
+        assert!(said.contains(words), "{options:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_in_plain_python_speaks_it_from_the_document_alone() {
+    let server = Server::start(&[]).await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
+    for arguments in [vec!["vectors.py"], vec!["check.py", &server.uri]] {
+        let run = Command::new("python3").args(&arguments).current_dir(folder).output().await;
+        let Ok(output) = run else {
+            assert!(std::env::var_os("TRAITWIRE_NO_SKIP").is_none(), "python3 is missing");
+            println!("skipped: python3 is missing");
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
