@@ -116,8 +116,14 @@ async fn every_kind_of_call_is_told_as_it_ended() {
     let (counted, status) = client(&server.uri, r#"{"id":1,"method":"counters"}"#).await;
     assert_eq!(status.code(), Some(0));
     let counters = &counted["1"]["ok"];
-    assert_eq!((&counters["in_flight"], &counters["panicked"], &counters["cancelled"]), (&1.into(), &1.into(), &2.into()));
-    assert_eq!((&counters["refused"]["unknown_method"], &counters["refused"]["bad_argument"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&counters["in_flight"], &counters["panicked"], &counters["cancelled"]),
+        (&1.into(), &1.into(), &2.into())
+    );
+    assert_eq!(
+        (&counters["refused"]["unknown_method"], &counters["refused"]["bad_argument"]),
+        (&1.into(), &2.into())
+    );
 
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
@@ -127,7 +133,8 @@ async fn every_kind_of_call_is_told_as_it_ended() {
 async fn a_drain_that_cuts_calls_ends_with_one() {
     let mut server = Server::start(&["--limit", "drain_grace_ms=50"]).await;
     let uri = server.uri.clone();
-    let calls = tokio::spawn(async move { client(&uri, r#"{"id":1,"method":"sleep","args":[60000]}"#).await });
+    let calls =
+        tokio::spawn(async move { client(&uri, r#"{"id":1,"method":"sleep","args":[60000]}"#).await });
     let watcher = ConformanceClient::connect(&server.uri).await.unwrap();
     // The call that asks counts itself.
     while watcher.counters().await.unwrap().in_flight < 2 {
@@ -157,7 +164,8 @@ async fn mistakes_on_the_command_line_are_told() {
         (vec![], "`--listen` is missing"),
         (vec!["--listen", "http://x"], "`tcp://`"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_conformance-server")).args(&options).output().await.unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_conformance-server")).args(&options).output().await.unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{options:?}");
         assert!(said.contains(words), "{options:?}: {said}");

@@ -1,4 +1,4 @@
-"""The caller's side of one connection as a machine: frames in, frames out. Sections 4 to 7, 11 and 13 of docs/PROTOCOL.md.
+"""The caller's side of one connection as a machine, frames in and frames out: sections 4 to 7, 11, 13 of PROTOCOL.md.
 
 Owns: which frame may come when, ids, bound names, the open calls, whose turn it is to send, the drain.
 Not here: no socket, no clock (`now` is an argument), no thread and no lock: traitwire.py holds one around each call
@@ -341,15 +341,17 @@ class Connection:
             self._on_payload(call, frame.kind, part, metadata)
 
     def _on_payload(self, call, kind, payload, metadata):
+        value = error = None
         try:
             value = msgpack.decode(payload)
-        except msgpack.Malformed as error:
-            message = "the answer cannot be decoded: %s" % error
-            call.settle(error=calls.RpcError(calls.INTERNAL, message, calls.EXECUTED, metadata=metadata))
+        except msgpack.Malformed as reason:
+            message = "the answer cannot be decoded: %s" % reason
+            error = calls.RpcError(calls.INTERNAL, message, calls.EXECUTED, metadata=metadata)
         else:
-            failed = calls.AppError(value, metadata) if kind == frames.ERROR else None
-            call.settle(value=value, error=failed, metadata=metadata)
+            if kind == frames.ERROR:
+                error = calls.AppError(value, metadata)
         self._close(call)
+        call.settle(value, error, metadata)
 
     def _grant(self):
         call = self._grants.next()

@@ -68,7 +68,7 @@ class Peer:
         """Every frame that arrived, for tests."""
         self._writing = threading.Lock()
         self.send(frames.PREFACE + frames.hello(says))
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._run, daemon=True).start()
 
     def close(self):
         try:
@@ -82,6 +82,10 @@ class Peer:
                 self.sock.sendall(data)
             except OSError:
                 pass
+
+    def _run(self):
+        with self.sock:
+            self._read()
 
     def _read(self):
         buffer = bytearray()

@@ -162,7 +162,7 @@ def goaway(last, code, text):
 
 
 class Body:
-    """A frame's fixed sequence of values. What is left after those that are read is a payload, or for later versions."""
+    """A frame's fixed sequence of values. What is left after them is a payload, or for later versions."""
 
     def __init__(self, body):
         self._reader = msgpack.Reader(memoryview(body))

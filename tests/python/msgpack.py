@@ -202,7 +202,7 @@ def _int(value):
 
 
 def _length(size, short, tags):
-    """`short` is the tag that holds lengths below a limit in itself; `tags` are those with a u8, u16, u32 behind them."""
+    """`short` is the tag that holds a length itself, and its limit; `tags` have a u8, u16, u32 behind them."""
     if short and size < short[1]:
         return bytes((short[0] | size,))
     for tag, layout, limit in zip(tags, (_U8, _U16, _U32), (1 << 8, 1 << 16, 1 << 32)):

@@ -33,6 +33,9 @@ WRITE_WAIT = 30.0
 LAST_WORDS = 1.0
 """Seconds that the final GOAWAY has to get out."""
 
+MAX_METHOD = 16 << 10
+"""Bytes of a method's name. The document bounds only the names that NAME binds; a head has to fit its first frame."""
+
 _TICK = 0.1
 _READ = 64 << 10
 
@@ -90,6 +93,8 @@ class Client:
 
     def start_encoded(self, method, payload, timeout=10.0, metadata=None):
         """As `start`, with the arguments as bytes. They are sent as they are: a test may send what no caller should."""
+        if len(method.encode("utf-8")) > MAX_METHOD:
+            raise ValueError("a method's name of more than %d bytes" % MAX_METHOD)
         deadline = None if timeout is None else time.monotonic() + timeout
         call = calls.Call(method, payload, frames.metadata_bytes(metadata), deadline, self._give_up)
         with self._lock:
@@ -200,15 +205,18 @@ class Client:
             self._end(ProtocolError(text), lambda machine: machine.lose(text))
         else:
             self._end(ProtocolError(self.lost), lambda machine: machine.finish())
-        self._ready.set()
-        self._writer.join(LAST_WORDS)
-        self._shut()
-        self._writer.join(LAST_WORDS)
-        self._sock.close()
+        finally:
+            # A defect of this client comes by here too: nobody is to wait for an answer that is not read any more.
+            self._end(None, lambda machine: machine.lose("the reader ended"))
+            self._ready.set()
+            self._writer.join(LAST_WORDS)
+            self._shut()
+            self._writer.join(LAST_WORDS)
+            self._sock.close()
 
     def _end(self, failure, how):
         with self._lock:
-            self._failure = self._failure or failure
+            self._failure = self._failure or failure or ProtocolError("the reader ended")
             how(self._connection)
             self._connection.finish()
             self._lock.notify_all()

@@ -47,7 +47,8 @@ def main():
 def read_examples(text):
     """Hex blocks by title. A line's bytes end where something else begins: the document explains beside them."""
     found = {}
-    for title, block in re.findall(r"\*\*Example `([^`]+)`\*\*[^\n]*\n(?:(?!```)[^\n]*\n)*?```hex\n(.*?)```", text, re.S):
+    pattern = r"\*\*Example `([^`]+)`\*\*[^\n]*\n(?:(?!```)[^\n]*\n)*?```hex\n(.*?)```"
+    for title, block in re.findall(pattern, text, re.S):
         lines = (re.match(r"\s*((?:[0-9a-fA-F]{2}(?:\s+|$))*)", line).group(1) for line in block.splitlines())
         if title in found:
             raise AssertionError("two examples are called %s" % title)

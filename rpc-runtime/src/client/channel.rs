@@ -110,7 +110,7 @@ impl Channel {
 
     /// This connection was of no use to a call: the next one gets another, if there is another.
     pub(super) fn leave(&self, shared: &Arc<Shared>) {
-        self.inner.reconnect.lock().left(shared);
+        self.inner.reconnect.lock().lost(shared, None);
     }
 }
 
@@ -222,32 +222,25 @@ struct Watch {
 }
 
 impl Watch {
-    fn tell(&self, what: impl FnOnce(&mut Reconnect, &Arc<Shared>) -> Vec<Waker>) {
+    fn lost(&self, reason: Option<RpcError>) {
         let shared = self.shared.get().and_then(Weak::upgrade);
         if let (Some(channel), Some(shared)) = (self.channel.upgrade(), shared) {
-            let wakers = what(&mut channel.reconnect.lock(), &shared);
-            wakers.into_iter().for_each(Waker::wake);
+            channel.reconnect.lock().lost(&shared, reason);
         }
     }
 }
 
 impl Lifecycle for Watch {
-    fn ready(&self, _: &Hello) {
-        self.tell(|reconnect, _| {
-            reconnect.ready();
-            Vec::new()
-        });
-    }
+    fn ready(&self, _: &Hello) {}
 
     fn retired(&self) {
-        self.tell(|reconnect, shared| {
-            reconnect.left(shared);
-            Vec::new()
-        });
+        self.lost(None);
     }
 
     fn closed(&self, error: Option<&ConnectionError>) {
-        self.tell(|reconnect, shared| reconnect.closed(shared, error.map(ToString::to_string)));
+        self.lost(error.map(|error| {
+            RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, format!("no connection: {error}"))
+        }));
     }
 }
 

@@ -14,21 +14,20 @@ use crate::driver::{Shared, now};
 /// ```text
 ///   Idle ──a call──▶ Connecting ──connected──▶ Up ──retired, closed──▶ Idle
 ///                        │                     │
-///                        │ failed              │ closed before the peer's HELLO
+///                        │ failed              │ the second in a row that ended before it answered a call
 ///                        ▼                     ▼
 ///                     BackOff ◀────────────────┘
 ///                        │ a call, once the wait is over
 ///                        └──▶ Connecting
 /// ```
+///
+/// A connection that was lost is made again at once. It counts as a success only when it has answered a call: a dying
+/// process accepts too, and one that has as many connections as it takes says HELLO before it turns a further one away.
 #[derive(Debug)]
 enum State {
     Idle,
     Connecting,
-    /// `ready` once the peer's HELLO is here.
-    Up {
-        shared: Arc<Shared>,
-        ready: bool,
-    },
+    Up(Arc<Shared>),
     /// The last attempt failed; the next one may be made from `until` on.
     BackOff {
         until: Instant,
@@ -52,20 +51,26 @@ pub(super) enum Found {
 pub(super) struct Reconnect {
     state: State,
     backoff: Backoff,
+    /// Connections in a row that ended before they answered a call.
+    fruitless: u32,
     waiting: Vec<Waker>,
 }
 
 impl Reconnect {
     pub(super) fn new() -> Self {
-        Self { state: State::Idle, backoff: Backoff::default(), waiting: Vec::new() }
+        Self { state: State::Idle, backoff: Backoff::default(), fruitless: 0, waiting: Vec::new() }
     }
 
     /// Looks for a connection; pending while one is being made. After [`Found::Attempt`] one *is* being made.
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Found> {
-        match &self.state {
-            State::Up { shared, .. } if shared.takes_calls() => {
+        if let State::Up(shared) = &self.state {
+            if shared.takes_calls() {
                 return Poll::Ready(Found::Connection(Arc::clone(shared)));
             }
+            let shared = Arc::clone(shared);
+            self.lost(&shared, None);
+        }
+        match &self.state {
             State::BackOff { until, error } if now() < *until => {
                 return Poll::Ready(Found::BackOff { until: *until, error: error.clone() });
             }
@@ -75,61 +80,50 @@ impl Reconnect {
                 }
                 return Poll::Pending;
             }
-            // ## (Idle | Up, retired | BackOff, over) => Connecting: calls make connections, not time.
-            State::Idle | State::Up { .. } | State::BackOff { .. } => {}
+            // ## (Idle | BackOff, over) => Connecting: calls make connections, not time.
+            State::Idle | State::Up(_) | State::BackOff { .. } => {}
         }
         self.state = State::Connecting;
         Poll::Ready(Found::Attempt)
     }
 
-    /// An attempt has succeeded. The waits start anew only at the peer's HELLO: a dying process accepts too.
+    /// An attempt has succeeded.
     pub(super) fn connected(&mut self, shared: Arc<Shared>) -> Vec<Waker> {
-        self.state = State::Up { shared, ready: false };
+        self.state = State::Up(shared);
         std::mem::take(&mut self.waiting)
     }
 
     /// An attempt has failed.
     pub(super) fn failed(&mut self, error: RpcError) -> Vec<Waker> {
-        let until = now() + self.backoff.next(RandomState::new().hash_one(0));
+        let until = now() + self.backoff.next(RandomState::new().hash_one(0_u8));
         self.state = State::BackOff { until, error };
         std::mem::take(&mut self.waiting)
     }
 
-    /// The peer's HELLO is here.
-    pub(super) fn ready(&mut self) {
-        self.backoff.reset();
-        if let State::Up { ready, .. } = &mut self.state {
-            *ready = true;
+    /// A connection takes no further calls, or has ended, for this reason if there is one.
+    pub(super) fn lost(&mut self, lost: &Arc<Shared>, reason: Option<RpcError>) {
+        if !matches!(&self.state, State::Up(shared) if Arc::ptr_eq(shared, lost)) {
+            return;
         }
-    }
-
-    /// The connection takes no further calls: the next one needs another.
-    pub(super) fn left(&mut self, left: &Arc<Shared>) {
-        if matches!(&self.state, State::Up { shared, .. } if Arc::ptr_eq(shared, left)) {
-            self.state = State::Idle;
+        self.state = State::Idle;
+        if lost.has_answered() {
+            self.backoff.reset();
+            self.fruitless = 0;
+            return;
         }
-    }
-
-    /// The connection has ended, in order or for a reason.
-    pub(super) fn closed(&mut self, closed: &Arc<Shared>, reason: Option<String>) -> Vec<Waker> {
-        match &self.state {
-            State::Up { shared, ready: false } if Arc::ptr_eq(shared, closed) => {
-                let reason = reason.unwrap_or_else(|| "the peer closed it before its HELLO".to_owned());
-                let error =
-                    RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, format!("no connection: {reason}"));
-                self.failed(error)
-            }
-            _ => {
-                self.left(closed);
-                Vec::new()
-            }
+        self.fruitless += 1;
+        if self.fruitless > 1 {
+            let text = "no connection: the last ones ended before they answered a call";
+            let error = reason.unwrap_or_else(|| RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
+            // Nobody waits: there was a connection until now.
+            self.failed(error);
         }
     }
 
     /// The connection there is, whatever its state.
     pub(super) fn current(&self) -> Option<&Arc<Shared>> {
         match &self.state {
-            State::Up { shared, .. } => Some(shared),
+            State::Up(shared) => Some(shared),
             _ => None,
         }
     }

@@ -54,6 +54,8 @@ pub(super) struct Core {
     room: Vec<Waker>,
     /// What the events of the machine want done.
     after: Aftermath,
+    /// The peer has answered a call, with whatever.
+    answered: bool,
 }
 
 /// A call's place among those that are waited for.
@@ -104,6 +106,7 @@ impl Shared {
             oneway: 0,
             room: Vec::new(),
             after: Aftermath::default(),
+            answered: false,
         };
         Arc::new(Self { core: Mutex::new(core), task: AtomicWaker::new() })
     }
@@ -190,6 +193,11 @@ impl Shared {
 
     // ----- for owners -----
 
+    /// Whether the peer has answered a call, with a value or its service's own error.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.core.lock().answered
+    }
+
     /// Takes no further calls and ends when those that were accepted are done.
     pub(crate) fn drain(&self, reason: &'static str) {
         self.with(|core| core.machine.drain(reason, clock::now()));
@@ -258,6 +266,7 @@ impl Core {
 
     /// Notes a call's end; whoever waits for it is to be woken. One that was given up has no place any more.
     fn call_ended(&mut self, key: CallKey, ended: Ended) {
+        self.answered |= !matches!(ended.outcome, Received::Error(_));
         let place = self.by_key.get(key.index()).and_then(|&place| self.places.get_mut(place));
         let Some(place) = place.filter(|place| place.key == key) else { return };
         if let Waiter::Waiting(waker) = std::mem::replace(&mut place.waiter, Waiter::Done(Box::new(ended))) {
