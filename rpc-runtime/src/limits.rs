@@ -63,6 +63,10 @@ pub const ERROR_TEXT: usize = 4 * 1024;
 /// Calls that a side lets its peer have open at a time.
 pub const IN_FLIGHT: u32 = 1_024;
 
+/// Calls that a side has open at a time, whatever its peer allows. A peer that allows any number and ends none would
+/// otherwise decide how much this side remembers.
+pub const OPEN: u32 = 16 * IN_FLIGHT;
+
 /// Calls that wait on the sender's side for one of the [`IN_FLIGHT`] places.
 pub const QUEUE: usize = 4_096;
 
@@ -76,7 +80,8 @@ pub const NAMES: u32 = 1_024;
 pub const EAGER: usize = 128 * 1024;
 
 /// What the payloads above [`EAGER`] that a side is receiving, or that have not been dropped yet, may take
-/// together on one connection, in bytes.
+/// together on one connection, in bytes: arguments and answers up to one half each, so that two sides whose budgets are
+/// full of arguments do not wait for each other's answers.
 pub const ASSEMBLY: usize = 64 * 1024 * 1024;
 
 /// What the answers that wait to be cut into frames may take together before no further handler starts.

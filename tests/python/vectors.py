@@ -235,5 +235,5 @@ CHECKS = {
 if __name__ == "__main__":
     try:
         main()
-    except AssertionError as failure:
+    except (AssertionError, calls.RpcError, frames.ProtocolError) as failure:
         sys.exit("vectors: %s" % failure)

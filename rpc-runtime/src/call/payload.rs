@@ -13,6 +13,8 @@ use crate::limits;
 pub struct Payload {
     bytes: Vec<u8>,
     reserved: usize,
+    /// The call's id on its connection.
+    call: u32,
     owner: Option<Arc<dyn Reclaim>>,
     caps: Caps,
 }
@@ -34,19 +36,26 @@ impl Default for Caps {
 
 /// Where a payload's bytes go when it is dropped.
 pub(crate) trait Reclaim: Send + Sync {
-    /// Takes the buffer back, and what it held of the budget.
-    fn reclaim(&self, bytes: Vec<u8>, reserved: usize);
+    /// Takes the buffer of this call back, and what it held of the budget.
+    fn reclaim(&self, bytes: Vec<u8>, reserved: usize, call: u32);
 }
 
 impl Payload {
     /// Bytes that belong to nobody else.
     pub const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, reserved: 0, owner: None, caps: Caps { depth: limits::MAX_DEPTH, elements: None } }
+        Self {
+            bytes,
+            reserved: 0,
+            call: 0,
+            owner: None,
+            caps: Caps { depth: limits::MAX_DEPTH, elements: None },
+        }
     }
 
-    /// Bytes that go back to `owner`.
-    pub(crate) fn owned(bytes: Vec<u8>, reserved: usize, owner: Arc<dyn Reclaim>, caps: Caps) -> Self {
-        Self { bytes, reserved, owner: Some(owner), caps }
+    /// Bytes that go back to `owner`, with what they hold of its budget.
+    pub(crate) fn owned(parts: (Vec<u8>, usize, u32), owner: Arc<dyn Reclaim>, caps: Caps) -> Self {
+        let (bytes, reserved, call) = parts;
+        Self { bytes, reserved, call, owner: Some(owner), caps }
     }
 
     /// What it may hold.
@@ -74,7 +83,7 @@ impl Clone for Payload {
 impl Drop for Payload {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            owner.reclaim(std::mem::take(&mut self.bytes), self.reserved);
+            owner.reclaim(std::mem::take(&mut self.bytes), self.reserved, self.call);
         }
     }
 }

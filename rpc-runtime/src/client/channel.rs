@@ -300,7 +300,7 @@ impl ChannelBuilder {
 
     /// The largest arguments that are sent and the largest reply that is taken, in bytes; 16 MiB.
     pub const fn message(mut self, bytes: usize) -> Self {
-        self.config.message = bytes;
+        self.config.set_message(bytes);
         self
     }
 

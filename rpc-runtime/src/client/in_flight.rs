@@ -125,10 +125,7 @@ impl InFlight {
 
     fn ended(&mut self, shared: &Arc<Shared>, ended: Ended) -> Option<CallResult> {
         let caps = self.channel.inner.caps;
-        let owned = |body: Body| {
-            let (bytes, reserved) = body.into_parts();
-            Payload::owned(bytes, reserved, shared.clone(), caps)
-        };
+        let owned = |body: Body| Payload::owned(body.into_parts(), shared.clone(), caps);
         let (mut response, metadata) = match ended.outcome {
             Received::Reply { metadata, body } => (Response::value(owned(body)), metadata),
             Received::App { metadata, detail } => (Response::app_error(owned(detail)), metadata),

@@ -303,9 +303,9 @@ impl Core {
 }
 
 impl Reclaim for Shared {
-    fn reclaim(&self, bytes: Vec<u8>, reserved: usize) {
+    fn reclaim(&self, bytes: Vec<u8>, reserved: usize, call: u32) {
         let wake = self.with(|core| {
-            core.machine.release(Body::from_parts(bytes, reserved), clock::now());
+            core.machine.release(Body::from_parts(bytes, reserved, call), clock::now());
             reserved > 0 && core.machine.wants_write()
         });
         if wake {

@@ -192,8 +192,7 @@ impl Task {
             return self.shared.answer(id, Err(error), Metadata::new());
         };
         let route = self.route(&method, &*dispatch);
-        let (bytes, reserved) = arguments.into_parts();
-        let arguments = Payload::owned(bytes, reserved, self.shared.clone(), self.caps);
+        let arguments = Payload::owned(arguments.into_parts(), self.shared.clone(), self.caps);
         let room = Arc::clone(&self.shared);
         let context = call::Context::new(
             Arc::clone(&method.name),

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::proto::event::Body;
 use crate::proto::pool::Pool;
-use crate::proto::{ConnectionError, Misbehaviour};
+use crate::proto::{ConnectionError, Misbehaviour, Side};
 use crate::wire::Payload;
 
 /// A payload of which some bytes are here.
@@ -53,7 +53,7 @@ impl Partial {
         let mut bytes = if more { Vec::new() } else { pool.take() };
         bytes.extend_from_slice(part);
         if !more {
-            return Ok(Assembled::Whole(Body { bytes, reserved: 0 }));
+            return Ok(Assembled::Whole(Body { id, bytes, reserved: 0 }));
         }
         if total > eager {
             budget.ask(id, total);
@@ -86,7 +86,7 @@ impl Partial {
         if more {
             return Ok(Assembled::Partly(self));
         }
-        Ok(Assembled::Whole(Body { bytes: self.bytes, reserved: self.reserved }))
+        Ok(Assembled::Whole(Body { id, bytes: self.bytes, reserved: self.reserved }))
     }
 
     /// The grant has come: all of the payload may be sent now.
@@ -96,10 +96,15 @@ impl Partial {
         self.bytes.reserve_exact(self.total - self.bytes.len());
     }
 
+    #[cfg(test)]
+    pub(super) const fn reserved(&self) -> usize {
+        self.reserved
+    }
+
     /// Gives back what it holds of the budget, or its place in the line.
     pub(super) fn abandon(self, budget: &mut Budget) {
         if self.reserved > 0 {
-            budget.release(self.reserved);
+            budget.release(self.id, self.reserved);
         } else if self.total > self.allowed {
             budget.forget(self.id);
         }
@@ -108,36 +113,74 @@ impl Partial {
 
 // ===== impl Budget =====
 
-/// What the large payloads of a connection hold, and those that wait for their turn, first come first served.
+/// What the large payloads of a connection hold.
+///
+/// Arguments of the peer's calls and answers to this side's own have one half each. Arguments hold theirs until a
+/// handler can start; that may wait until earlier answers have left, and those leave when the peer grants them.
+/// Were there one budget for both, two sides whose budgets are full of arguments would wait for each other.
+#[derive(Debug)]
+pub(super) struct Budget {
+    side: Side,
+    arguments: Share,
+    answers: Share,
+}
+
+/// One half of the budget, and the payloads that wait for a part of it, first come first served.
 ///
 /// Invariants: `used <= limit`; no payload that asks is larger than `limit`.
 #[derive(Debug)]
-pub(super) struct Budget {
+struct Share {
     limit: usize,
     used: usize,
     waiting: VecDeque<(u32, usize)>,
 }
 
 impl Budget {
-    pub(super) const fn new(limit: usize) -> Self {
-        Self { limit, used: 0, waiting: VecDeque::new() }
+    pub(super) const fn new(side: Side, limit: usize) -> Self {
+        Self { side, arguments: Share::new(limit / 2), answers: Share::new(limit / 2) }
     }
 
     fn ask(&mut self, id: u32, total: usize) {
-        self.waiting.push_back((id, total));
+        self.share(id).waiting.push_back((id, total));
     }
 
     fn forget(&mut self, id: u32) {
-        self.waiting.retain(|&(waiting, _)| waiting != id);
+        self.share(id).waiting.retain(|&(waiting, _)| waiting != id);
     }
 
-    pub(super) fn release(&mut self, reserved: usize) {
-        debug_assert!(reserved <= self.used, "{reserved} bytes released of {}", self.used);
-        self.used = self.used.saturating_sub(reserved);
+    pub(super) fn release(&mut self, id: u32, reserved: usize) {
+        let share = self.share(id);
+        debug_assert!(reserved <= share.used, "{reserved} bytes released of {}", share.used);
+        share.used = share.used.saturating_sub(reserved);
     }
 
     /// The next payload that fits, now reserved: its id and its total.
     pub(super) fn next_grant(&mut self) -> Option<(u32, usize)> {
+        self.answers.next_grant().or_else(|| self.arguments.next_grant())
+    }
+
+    /// The half for a payload that belongs to this call.
+    const fn share(&mut self, id: u32) -> &mut Share {
+        if self.side.owns(id) { &mut self.answers } else { &mut self.arguments }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn used(&self) -> usize {
+        self.arguments.used + self.answers.used
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.arguments.waiting.len() + self.answers.waiting.len()
+    }
+}
+
+impl Share {
+    const fn new(limit: usize) -> Self {
+        Self { limit, used: 0, waiting: VecDeque::new() }
+    }
+
+    fn next_grant(&mut self) -> Option<(u32, usize)> {
         let &(id, total) = self.waiting.front()?;
         if total > self.limit - self.used {
             return None;
@@ -145,15 +188,5 @@ impl Budget {
         self.waiting.pop_front();
         self.used += total;
         Some((id, total))
-    }
-
-    #[cfg(test)]
-    pub(super) const fn used(&self) -> usize {
-        self.used
-    }
-
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 }

@@ -61,6 +61,12 @@ impl BulkQueue {
         self.answers
     }
 
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> usize {
+        let all = self.ready.iter().chain(self.waiting.values());
+        all.filter(|bulk| bulk.is_answer()).map(|bulk| bulk.payload.len()).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.waiting.is_empty()
     }

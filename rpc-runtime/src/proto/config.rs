@@ -46,7 +46,7 @@ pub struct Config {
     pub queue: usize,
     /// How many bytes they hold together.
     pub queue_bytes: usize,
-    /// What large payloads that arrive take together, in bytes.
+    /// What large payloads that arrive take together, in bytes: arguments and answers up to one half each.
     pub assembly: usize,
     /// What answers that leave may take together before no further handler starts, in bytes.
     pub bulk: usize,
@@ -92,21 +92,33 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The largest payload that can be taken: a larger one than the budget could never be granted.
+    /// The largest payload that can be taken: a larger one than its half of the budget could never be granted.
     pub(super) fn largest_payload(&self) -> usize {
-        if self.message > self.eager { self.message.min(self.assembly.max(self.eager)) } else { self.message }
+        if self.message > self.eager {
+            self.message.min((self.assembly / 2).max(self.eager))
+        } else {
+            self.message
+        }
+    }
+
+    /// Sets the largest payload, and the budget so that each half takes two of them.
+    pub(crate) const fn set_message(&mut self, bytes: usize) {
+        self.message = bytes;
+        let wanted = bytes.saturating_mul(4);
+        self.assembly = if wanted > limits::ASSEMBLY { wanted } else { limits::ASSEMBLY };
     }
 
     /// What this side says of itself.
     pub(super) fn hello(&self) -> Hello {
-        let mut hello = Hello::default();
-        hello.message = self.largest_payload() as u64;
-        hello.eager = self.eager as u64;
-        hello.in_flight = self.in_flight;
-        hello.names = self.names;
-        hello.keepalive_ms = self.keepalive.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-        hello.name.clone_from(&self.name);
-        hello.instance = self.instance;
-        hello
+        Hello {
+            message: self.largest_payload() as u64,
+            eager: self.eager as u64,
+            in_flight: self.in_flight,
+            names: self.names,
+            keepalive_ms: self.keepalive.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            name: self.name.clone(),
+            instance: self.instance,
+            ..Hello::default()
+        }
     }
 }

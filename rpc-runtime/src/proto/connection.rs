@@ -55,6 +55,9 @@ impl Connection {
     pub fn new(side: Side, mut config: Config, now: Instant) -> Self {
         // A payload's total is a `u32` on the wire.
         config.message = config.message.min(u32::MAX as usize);
+        // With no room at all nothing would ever start.
+        config.output = config.output.max(1);
+        config.bulk = config.bulk.max(1);
         Self {
             side,
             phase: Phase::Handshaking,
@@ -63,7 +66,7 @@ impl Connection {
             outbound: Outbound::new(side, &config),
             inbound: Inbound::new(),
             output: Output::new(&config.hello()),
-            budget: Budget::new(config.assembly),
+            budget: Budget::new(side, config.assembly),
             pool: Pool::default(),
             keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
             progress: Progress::new(config.write_stall),
@@ -302,6 +305,42 @@ impl Connection {
     }
 
     #[cfg(test)]
+    pub(super) const fn is_alive(&self) -> bool {
+        self.phase.is_alive()
+    }
+
+    /// Sums are what they sum. `lent` is what bodies that are out have reserved.
+    #[cfg(test)]
+    #[track_caller]
+    pub(super) fn assert_adds_up(&mut self, lent: usize, config: &Config) {
+        let reserved = self.outbound.reserved() + self.inbound.reserved();
+        assert_eq!(self.budget.used(), reserved + lent, "the budget");
+        assert!(self.budget.used() <= config.assembly);
+        assert_eq!(self.outbound.held(), self.outbound.counted(), "arguments that wait or leave");
+        assert_eq!(self.output.bulk.answer_bytes(), self.output.bulk.counted(), "answers that leave");
+        assert!(self.inbound.open() <= config.in_flight as usize);
+        assert!(self.outbound.queued() <= config.queue && self.outbound.held() <= config.queue_bytes);
+    }
+
+    /// What is possible has been done: nothing waits for a reason that is gone.
+    #[cfg(test)]
+    #[track_caller]
+    pub(super) fn assert_settled(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Open) {
+            let before = (self.outbound.queued(), self.budget.waiting());
+            self.settle(now);
+            assert_eq!(before, (self.outbound.queued(), self.budget.waiting()));
+            assert!(matches!(self.phase, Phase::Open), "it has nothing left to do");
+        }
+    }
+
+    /// What is over has been ended.
+    #[cfg(test)]
+    pub(super) fn assert_timely(&mut self, now: Instant) {
+        assert_eq!(self.inbound.overdue(now), 0, "calls whose time is over are not held");
+    }
+
+    #[cfg(test)]
     pub(super) fn backlog(&self) -> usize {
         self.output.backlog()
     }
@@ -475,7 +514,7 @@ impl Tools<'_> {
     /// Takes a payload back: its buffer for the next one, and what it held of the budget.
     pub(super) fn release(&mut self, body: Body) {
         if body.reserved > 0 {
-            self.budget.release(body.reserved);
+            self.budget.release(body.id, body.reserved);
         }
         self.pool.put(body.bytes);
     }

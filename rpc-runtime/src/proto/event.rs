@@ -70,6 +70,7 @@ pub struct MethodName {
 /// decoded: it may hold a part of the connection's budget.
 #[derive(Default)]
 pub struct Body {
+    pub(super) id: u32,
     pub(super) bytes: Vec<u8>,
     pub(super) reserved: usize,
 }
@@ -80,14 +81,15 @@ impl Body {
         &self.bytes
     }
 
-    /// The buffer, and what it holds of the budget. Both are to come back with [`from_parts`](Self::from_parts).
-    pub fn into_parts(self) -> (Vec<u8>, usize) {
-        (self.bytes, self.reserved)
+    /// The buffer, what it holds of the budget, and the call that it belongs to. All are to come back with
+    /// [`from_parts`](Self::from_parts).
+    pub fn into_parts(self) -> (Vec<u8>, usize, u32) {
+        (self.bytes, self.reserved, self.id)
     }
 
     /// A payload that was taken apart.
-    pub const fn from_parts(bytes: Vec<u8>, reserved: usize) -> Self {
-        Self { bytes, reserved }
+    pub const fn from_parts(bytes: Vec<u8>, reserved: usize, id: u32) -> Self {
+        Self { id, bytes, reserved }
     }
 }
 

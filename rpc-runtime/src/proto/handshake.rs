@@ -42,7 +42,7 @@ impl Handshake {
     }
 
     pub(super) fn timeout(&self) -> Option<Instant> {
-        (!self.is_done()).then(|| self.began + self.limit)
+        if self.is_done() { None } else { self.began.checked_add(self.limit) }
     }
 
     pub(super) const fn is_done(&self) -> bool {

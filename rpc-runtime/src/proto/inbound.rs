@@ -13,7 +13,7 @@ use crate::proto::event::{Answer, Body, Event, IncomingCall, MethodName, Refusal
 use crate::proto::id::{CallId, IdTable};
 use crate::proto::names::NamesIn;
 use crate::proto::outbound::Tools;
-use crate::proto::{ConnectionError, Misbehaviour};
+use crate::proto::{Config, ConnectionError, Misbehaviour};
 use crate::wire::{
     CallStart, ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Method, Name, ReplyHead, Unfit, WireError,
     metadata_size,
@@ -202,14 +202,20 @@ impl Inbound {
     /// Answers a call whose handler has ended. A call that is gone needs no answer.
     pub(super) fn answer(&mut self, id: CallId, answer: Answer, peer: &Hello, tools: &mut Tools<'_>) {
         let id = id.0;
-        if !matches!(self.state(id), Some(State::Running | State::Stopping { .. })) {
-            return;
+        match (self.state(id), &answer) {
+            (Some(State::Running), _) | (Some(State::Stopping { .. }), Answer::Error(_)) => {}
+            // Nobody waits for its payload, so nobody would grant the rest of a large one.
+            (Some(State::Stopping { why }), _) => {
+                let error = stopped_handler(*why);
+                return self.end_with(id, &error, tools);
+            }
+            _ => return,
         }
         match answer {
             Answer::Error(error) => self.end_with(id, &error, tools),
             Answer::Reply { metadata, payload } => {
                 let head = ReplyHead { metadata };
-                match check_answer(&head.metadata, payload.len(), peer) {
+                match check_answer(&head.metadata, payload.len(), peer, tools.config) {
                     Ok(()) => {
                         let write = |frame: &mut FrameWriter<'_>| head.write(frame);
                         self.send(
@@ -226,7 +232,7 @@ impl Inbound {
             Answer::App { metadata, detail } => {
                 let head = ErrorHead { code: Code::UNKNOWN, message: String::new(), metadata };
                 let flags = Flags::APP.with(Flags::STARTED);
-                match check_answer(&head.metadata, detail.len(), peer) {
+                match check_answer(&head.metadata, detail.len(), peer, tools.config) {
                     Ok(()) => {
                         let write = |frame: &mut FrameWriter<'_>| head.write(frame);
                         self.send(Header { kind: Kind::Error, flags, id }, write, detail, peer, tools);
@@ -341,6 +347,26 @@ impl Inbound {
         self.highest
     }
 
+    /// Calls beyond their deadline that nobody has stopped or is about to look at.
+    #[cfg(test)]
+    pub(super) fn overdue(&mut self, now: Instant) -> usize {
+        let waits =
+            |state: &State| matches!(state, State::Assembling { .. } | State::Running | State::Answering);
+        let over = |call: &Call| call.deadline.is_some_and(|deadline| deadline.has_passed(now));
+        self.open.iter_mut().filter(|(_, call)| waits(&call.state) && over(call)).count()
+    }
+
+    /// What arguments that are being received or wait have reserved.
+    #[cfg(test)]
+    pub(super) fn reserved(&mut self) -> usize {
+        let reserved = |(_, call): (u32, &mut Call)| match &call.state {
+            State::Assembling { partial, .. } => partial.reserved(),
+            State::Waiting { arguments, .. } => arguments.reserved,
+            _ => 0,
+        };
+        self.open.iter_mut().map(reserved).sum()
+    }
+
     // ----- inside -----
 
     fn state(&mut self, id: u32) -> Option<&mut State> {
@@ -362,12 +388,16 @@ impl Inbound {
         let read = match CallStart::read(flags, body) {
             // The head of a call goes on beyond its first frame: only metadata can be that long.
             Err(WireError::Truncated { .. }) if more => {
-                return Ok(self.open_refused(id, None, metadata_too_large()));
+                return self.open_refused(id, None, metadata_too_large());
             }
             read => read?,
         };
         let deadline = read.remaining.map(|micros| Deadline::from_wire(micros, tools.now));
         let method = match read.method {
+            // No method has such a name, and keeping it would cost memory that nobody counts.
+            Method::Text(name) if name.len() > limits::METHOD_NAME => {
+                return self.open_refused(id, deadline, name_too_long(name.len()));
+            }
             Method::Text(name) => MethodName { name: name.into(), number: None },
             Method::Bound(number) => {
                 MethodName { name: self.names.get(number)?.clone(), number: Some(number) }
@@ -375,11 +405,11 @@ impl Inbound {
         };
         let metadata = match read.metadata {
             Ok(metadata) => metadata,
-            Err(unfit) => return Ok(self.open_refused(id, deadline, refuse_metadata(unfit))),
+            Err(unfit) => return self.open_refused(id, deadline, refuse_metadata(unfit)),
         };
         let (size, largest) = (read.payload.total, tools.config.largest_payload());
         if size > largest {
-            return Ok(self.open_refused(id, deadline, refuse_size(size, largest)));
+            return self.open_refused(id, deadline, refuse_size(size, largest));
         }
         let start = Start { method, metadata };
         let assembled = Partial::begin(id, read.payload, more, tools.config.eager, tools.budget, tools.pool)?;
@@ -397,10 +427,16 @@ impl Inbound {
         Ok(())
     }
 
-    fn open_refused(&mut self, id: u32, deadline: Option<Deadline>, refused: (Refusal, RpcError)) {
+    fn open_refused(
+        &mut self,
+        id: u32,
+        deadline: Option<Deadline>,
+        refused: (Refusal, RpcError),
+    ) -> Result<(), ConnectionError> {
         let (reason, error) = refused;
         self.line.push_back(id);
         self.open.insert(id, Call { state: State::Refused { reason, error }, deadline });
+        Ok(())
     }
 
     /// Moves a call that is cancelled or expired towards its end.
@@ -506,12 +542,13 @@ impl Inbound {
     }
 }
 
-/// Refuses an answer that the caller would not take.
-fn check_answer(metadata: &Metadata, size: usize, peer: &Hello) -> Result<(), RpcError> {
-    let text = if size as u64 > peer.message {
-        let limit = peer.message;
+/// Refuses an answer that the caller would not take, or that is larger than this side sends.
+fn check_answer(metadata: &Metadata, size: usize, peer: &Hello, config: &Config) -> Result<(), RpcError> {
+    let limit = peer.message.min(config.message as u64);
+    let text = if size as u64 > limit {
+        let whose = if limit == peer.message { "caller" } else { "callee" };
         format!(
-            "a reply of {size} bytes is larger than the caller's message limit of {limit} bytes (`message`)"
+            "a reply of {size} bytes is larger than the {whose}'s message limit of {limit} bytes (`message`)"
         )
     } else if metadata_size(metadata) > limits::METADATA || metadata.len() > limits::METADATA_ENTRIES {
         let limit = limits::METADATA;
@@ -538,6 +575,12 @@ fn stopped_handler(why: Stop) -> RpcError {
 fn expired_before_start() -> RpcError {
     let text = "its time was over before its handler could be started";
     RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Refused, text)
+}
+
+fn name_too_long(got: usize) -> (Refusal, RpcError) {
+    let limit = limits::METHOD_NAME;
+    let text = format!("a method name of {got} bytes, at most {limit} are allowed");
+    (Refusal::TooLarge, RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text))
 }
 
 fn refuse_size(size: usize, limit: usize) -> (Refusal, RpcError) {

@@ -51,10 +51,11 @@ impl Keepalive {
 
     pub(super) fn timeout(&self) -> Option<Instant> {
         let interval = self.interval?;
-        Some(match self.state {
-            State::Listening { heard } => heard + interval,
-            State::Asked { since } => since + self.timeout,
-        })
+        // A time beyond what the clock can hold never comes.
+        match self.state {
+            State::Listening { heard } => heard.checked_add(interval),
+            State::Asked { since } => since.checked_add(self.timeout),
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Verdict {

@@ -23,6 +23,7 @@ impl NamesOut {
     }
 
     /// How a CALL names the method, after a NAME frame if this is its first use.
+    #[expect(clippy::ptr_arg, reason = "a name of a static trait is kept without a copy")]
     pub(super) fn method<'a>(&mut self, name: &'a Cow<'static, str>, out: &mut Vec<u8>) -> Method<'a> {
         if let Some(&number) = self.numbers.get(name) {
             return Method::Bound(number);

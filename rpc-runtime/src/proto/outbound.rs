@@ -144,11 +144,9 @@ impl Outbound {
 
     /// Sends what waits, as far as there are places and room.
     pub(super) fn dispatch(&mut self, tools: &mut Tools<'_>) {
-        while let Some((&turn, &key)) = self.queue.first_key_value() {
-            let Some(peer) = &self.peer else { return };
-            if self.open.len() >= peer.in_flight as usize || tools.output.backlog() >= tools.config.output {
-                return;
-            }
+        while self.has_place(tools)
+            && let Some((&turn, &key)) = self.queue.first_key_value()
+        {
             if self.next_id > limits::LAST_ID {
                 return self.retire(tools);
             }
@@ -170,8 +168,9 @@ impl Outbound {
 
     // ----- what happened -----
 
-    pub(super) fn handle_hello(&mut self, hello: Hello, tools: &mut Tools<'_>) {
+    pub(super) fn handle_hello(&mut self, mut hello: Hello, tools: &mut Tools<'_>) {
         self.names.allow(hello.names);
+        hello.in_flight = hello.in_flight.min(limits::OPEN);
         self.peer = Some(hello);
         self.dispatch(tools);
     }
@@ -209,6 +208,11 @@ impl Outbound {
                 (head, partial.append(body, more, tools.budget)?)
             }
             None => match begin_answer(header, body, tools)? {
+                // Nothing more will come of it, so nothing is to be waited for.
+                Begun::TooLarge(error) if !more => {
+                    self.end(key, Received::Error(error), tools);
+                    return Ok(());
+                }
                 Begun::TooLarge(error) => {
                     self.give_up(key, tools);
                     tools.events.push_back(Event::Ended {
@@ -354,7 +358,30 @@ impl Outbound {
         self.held
     }
 
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> usize {
+        let held = |(_, call): (usize, &Call)| match &call.state {
+            State::Queued { call, .. } => call.arguments.len(),
+            State::Sending { arguments, .. } => *arguments,
+            State::Sent { .. } | State::Abandoned => 0,
+        };
+        self.calls.iter().map(held).sum()
+    }
+
+    /// What answers that are being received have reserved.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        let partials = self.calls.iter().filter_map(|(_, call)| call.answer.as_ref());
+        partials.map(|(_, partial)| partial.reserved()).sum()
+    }
+
     // ----- inside -----
+
+    /// Whether a further call can be sent.
+    fn has_place(&self, tools: &Tools<'_>) -> bool {
+        self.peer.as_ref().is_some_and(|peer| self.open.len() < peer.in_flight as usize)
+            && tools.output.backlog() < tools.config.output
+    }
 
     /// Whether a call can be taken.
     fn check(&self, call: &OutgoingCall, tools: &Tools<'_>) -> Result<(), RpcError> {
@@ -371,7 +398,9 @@ impl Outbound {
         if size as u64 > largest {
             return Err(too_large(size, largest));
         }
-        if self.queue.len() >= tools.config.queue || self.held + size > tools.config.queue_bytes {
+        let waits = !self.queue.is_empty() || !self.has_place(tools);
+        let full = waits && self.queue.len() >= tools.config.queue;
+        if full || self.held + size > tools.config.queue_bytes {
             return Err(self.queue_full(tools.config));
         }
         Ok(())

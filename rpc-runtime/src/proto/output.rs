@@ -10,10 +10,11 @@ use crate::wire::{Goaway, Hello, Kind, PREFACE, write_number};
 
 /// What is to be written, in three lanes.
 ///
-/// 1. `control`: PONG, PING, CREDIT, GOAWAY. It goes first, so that neither a sign of life nor a grant ever
-///    waits behind calls.
-/// 2. `segments`: CALL, NAME, REPLY, ERROR, CANCEL, in the order in which they were framed, because CALLs rise
-///    and a CANCEL follows its CALL. A segment holds whole frames.
+/// 1. `control`: PONG, PING, CREDIT. It goes first, so that neither a sign of life nor a grant ever waits behind
+///    calls.
+/// 2. `segments`: CALL, NAME, REPLY, ERROR, CANCEL, GOAWAY, in the order in which they were framed, because CALLs
+///    rise, a CANCEL follows its CALL, and a peer that has read a GOAWAY knows of all calls of its sender and may
+///    close when it has none. A segment holds whole frames.
 /// 3. `bulk`: the rest of large payloads, framed only when the two others are empty.
 ///
 /// Positions count the bytes of the second and third lane. Invariant: `written <= handed out <= framed`.
@@ -28,7 +29,7 @@ pub(super) struct Output {
     framed: u64,
     written: u64,
     spare: Vec<u8>,
-    finished: Vec<(u32, Vec<u8>)>,
+    finished: Vec<(u32, Vec<u8>, u64)>,
 }
 
 impl Output {
@@ -82,7 +83,7 @@ impl Output {
     }
 
     pub(super) fn goaway(&mut self, goaway: &Goaway) {
-        goaway.write(&mut self.control);
+        self.frame(|out| goaway.write(out));
     }
 
     /// A last word, behind everything that is framed; what is not framed yet never will be.
@@ -119,7 +120,10 @@ impl Output {
         let mut segment = std::mem::take(&mut self.spare);
         while self.bulk.has_ready() && segment.len() < limits::SEGMENT {
             let alone = segment.is_empty();
-            self.finished.extend(self.bulk.cut(alone, &mut segment));
+            if let Some((id, payload)) = self.bulk.cut(alone, &mut segment) {
+                // Its own end, not the segment's: the transport may take a part of a segment.
+                self.finished.push((id, payload, self.framed + segment.len() as u64));
+            }
         }
         self.framed += segment.len() as u64;
         if segment.is_empty() {
@@ -130,9 +134,9 @@ impl Output {
         Some(segment)
     }
 
-    /// A payload that has been framed to its end, and the position after its last byte or beyond.
+    /// A payload that has been framed to its end, and the position after its last byte.
     pub(super) fn poll_finished(&mut self) -> Option<(u32, Vec<u8>, u64)> {
-        self.finished.pop().map(|(id, payload)| (id, payload, self.framed))
+        self.finished.pop()
     }
 
     /// The transport took so many bytes.

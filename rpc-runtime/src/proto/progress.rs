@@ -48,6 +48,6 @@ impl Progress {
     }
 
     pub(super) fn write_timeout(&self) -> Option<Instant> {
-        self.blocked.map(|since| since + self.write_stall)
+        self.blocked.and_then(|since| since.checked_add(self.write_stall))
     }
 }

@@ -172,9 +172,7 @@ impl ServerBuilder {
     /// The largest arguments that are taken and the largest reply that is sent, in bytes; 16 MiB. Large arguments of
     /// one connection may take four times as much together, or 64 MiB if that is more.
     pub const fn message(mut self, bytes: usize) -> Self {
-        self.config.message = bytes;
-        let assembly = bytes.saturating_mul(4);
-        self.config.assembly = if assembly > limits::ASSEMBLY { assembly } else { limits::ASSEMBLY };
+        self.config.set_message(bytes);
         self
     }
 

@@ -80,7 +80,7 @@ impl Default for Hello {
 }
 
 impl Hello {
-    /// Appends the frame.
+    /// Appends the frame. Texts and lists that no reader keeps whole are cut.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut frame = FrameWriter::new(out, Header { kind: Kind::Hello, flags: Flags::NONE, id: 0 });
         let numbers = [
@@ -97,11 +97,12 @@ impl Hello {
             frame.uint(number);
         }
         frame.str("name");
-        frame.str(&self.name);
+        frame.str(cut(&self.name, TEXT));
         frame.str("features");
-        frame.array(self.features.len());
-        for feature in &self.features {
-            frame.str(feature);
+        let features = &self.features[..self.features.len().min(FEATURES)];
+        frame.array(features.len());
+        for feature in features {
+            frame.str(cut(feature, TEXT));
         }
         frame.finish();
     }
@@ -125,9 +126,10 @@ impl Hello {
                 "name" => hello.name = cut(reader.str("HELLO name")?, TEXT).to_owned(),
                 "features" => {
                     let count = reader.array_length("HELLO features")?;
-                    for at in 0..count {
+                    for _ in 0..count {
                         let feature = reader.str("HELLO feature")?;
-                        if at < FEATURES {
+                        // Of all lists together, should the key come twice.
+                        if hello.features.len() < FEATURES {
                             hello.features.push(cut(feature, TEXT).to_owned());
                         }
                     }

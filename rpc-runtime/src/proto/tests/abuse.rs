@@ -121,8 +121,8 @@ fn frames_that_break_the_rules_cost_the_connection() {
 
 #[test]
 fn one_byte_beyond_the_grant_costs_the_connection_and_one_less_does_not() {
-    // 1 MiB is granted while the first one holds the budget's rest.
-    let config = || Config { assembly: 1 << 20, message: 1 << 20, ..Config::default() };
+    // 1 MiB is granted while the first one holds all of the arguments' half.
+    let config = || Config { assembly: 2 << 20, message: 1 << 20, ..Config::default() };
     let mut pair = stranger_to(config());
     is_ignored(&mut pair, &call(1, TEXT, Some(1 << 20), b"x"));
     let half = limits::EAGER / 2;

@@ -32,7 +32,7 @@ fn payloads_of_every_size_arrive_whole() {
 
 #[test]
 fn a_large_payload_takes_its_share_of_the_budget_until_it_is_dropped() {
-    let limits = Config { assembly: 1_000_000, message: 900_000, ..Config::default() };
+    let limits = Config { assembly: 2_000_000, message: 900_000, ..Config::default() };
     let mut pair = Pair::with(Config::default(), limits);
     let now = pair.now;
     pair.client.call(&payload(1, 800_000), now);
@@ -49,7 +49,7 @@ fn a_large_payload_takes_its_share_of_the_budget_until_it_is_dropped() {
 
 #[test]
 fn a_call_that_waits_for_its_grant_can_be_cancelled_and_the_next_one_moves_up() {
-    let limits = Config { assembly: 1_000_000, message: 900_000, ..Config::default() };
+    let limits = Config { assembly: 2_000_000, message: 900_000, ..Config::default() };
     let mut pair = Pair::with(Config::default(), limits);
     let now = pair.now;
     pair.client.call(&payload(1, 800_000), now);
