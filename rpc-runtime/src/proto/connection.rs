@@ -9,12 +9,13 @@ use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall, Untak
 use crate::proto::handshake::{Handshake, Progressed};
 use crate::proto::inbound::Inbound;
 use crate::proto::keepalive::{Keepalive, Verdict};
-use crate::proto::outbound::{Outbound, Tools};
+use crate::proto::outbound::Outbound;
 use crate::proto::output::Output;
 use crate::proto::phase::{Farewells, Phase};
 use crate::proto::pool::Pool;
 use crate::proto::progress::Progress;
 use crate::proto::timer::Timer;
+use crate::proto::tools::Tools;
 use crate::proto::{CallId, CallKey, Config, ConnectionError, Misbehaviour, Side};
 use crate::wire::{self, Goaway, Hello, Kind, Name, RawFrame};
 
@@ -507,15 +508,5 @@ impl Connection {
         self.output.clear();
         self.pool.clear();
         self.events.push_back(Event::Closed(error));
-    }
-}
-
-impl Tools<'_> {
-    /// Takes a payload back: its buffer for the next one, and what it held of the budget.
-    pub(super) fn release(&mut self, body: Body) {
-        if body.reserved > 0 {
-            self.budget.release(body.id, body.reserved);
-        }
-        self.pool.put(body.bytes);
     }
 }

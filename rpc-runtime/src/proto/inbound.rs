@@ -12,10 +12,14 @@ use crate::proto::deadlines::Earliest;
 use crate::proto::event::{Answer, Body, Event, IncomingCall, MethodName, Refusal, Stop};
 use crate::proto::id::{CallId, IdTable};
 use crate::proto::names::NamesIn;
-use crate::proto::outbound::Tools;
-use crate::proto::{Config, ConnectionError, Misbehaviour};
+use crate::proto::refusals::{
+    check_answer, expired_before_start, metadata_too_large, name_too_long, refuse_metadata, refuse_size,
+    stopped_handler,
+};
+use crate::proto::tools::Tools;
+use crate::proto::{ConnectionError, Misbehaviour};
 use crate::wire::{
-    CallStart, ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Method, Name, ReplyHead, Unfit, WireError,
+    CallStart, ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Method, Name, ReplyHead, WireError,
     metadata_size,
 };
 
@@ -540,68 +544,4 @@ impl Inbound {
             tools.pool.put(payload);
         }
     }
-}
-
-/// Refuses an answer that the caller would not take, or that is larger than this side sends.
-fn check_answer(metadata: &Metadata, size: usize, peer: &Hello, config: &Config) -> Result<(), RpcError> {
-    let limit = peer.message.min(config.message as u64);
-    let text = if size as u64 > limit {
-        let whose = if limit == peer.message { "caller" } else { "callee" };
-        format!(
-            "a reply of {size} bytes is larger than the {whose}'s message limit of {limit} bytes (`message`)"
-        )
-    } else if metadata_size(metadata) > limits::METADATA || metadata.len() > limits::METADATA_ENTRIES {
-        let limit = limits::METADATA;
-        format!("reply metadata of {} bytes, at most {limit} are allowed", metadata_size(metadata))
-    } else {
-        return Ok(());
-    };
-    Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, text))
-}
-
-fn stopped_handler(why: Stop) -> RpcError {
-    match why {
-        Stop::Expired => RpcError::new(
-            Code::DEADLINE_EXCEEDED,
-            Delivery::Executed,
-            "its time ran out while the handler ran",
-        ),
-        Stop::Cancelled | Stop::Lost => {
-            RpcError::new(Code::CANCELLED, Delivery::Executed, "cancelled while the handler ran")
-        }
-    }
-}
-
-fn expired_before_start() -> RpcError {
-    let text = "its time was over before its handler could be started";
-    RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Refused, text)
-}
-
-fn name_too_long(got: usize) -> (Refusal, RpcError) {
-    let limit = limits::METHOD_NAME;
-    let text = format!("a method name of {got} bytes, at most {limit} are allowed");
-    (Refusal::TooLarge, RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text))
-}
-
-fn refuse_size(size: usize, limit: usize) -> (Refusal, RpcError) {
-    let text = format!(
-        "arguments of {size} bytes are larger than the callee's message limit of {limit} bytes (`message`)"
-    );
-    (Refusal::TooLarge, RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text))
-}
-
-fn refuse_metadata(unfit: Unfit) -> (Refusal, RpcError) {
-    match unfit {
-        Unfit::TooLarge => metadata_too_large(),
-        Unfit::Key => {
-            let text = "a metadata key is not made of 1 to 128 of `a-z 0-9 - _ .`, or comes twice";
-            (Refusal::BadMetadata, RpcError::new(Code::INVALID_ARGUMENT, Delivery::Refused, text))
-        }
-    }
-}
-
-fn metadata_too_large() -> (Refusal, RpcError) {
-    let text =
-        format!("metadata larger than {} bytes or {} entries", limits::METADATA, limits::METADATA_ENTRIES);
-    (Refusal::TooLarge, RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text))
 }

@@ -36,6 +36,7 @@
 //! 6. `written <= framed`; a call is `NotSent` only if its last byte is beyond `written`.
 //! 7. Once closed, all tables are empty.
 
+mod answer;
 mod assembly;
 mod bulk;
 mod config;
@@ -53,7 +54,9 @@ mod output;
 mod phase;
 mod pool;
 mod progress;
+mod refusals;
 mod timer;
+mod tools;
 
 pub use config::{Config, Side};
 pub use connection::Connection;

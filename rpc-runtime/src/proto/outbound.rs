@@ -1,27 +1,24 @@
 //! Owns [`Outbound`]: the calls that this side makes, from the queue to the answer. Does not own the frames it
 //! writes (`output`) nor the budget for what arrives (`assembly`).
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use crate::call::{Code, Deadline, Delivery, RpcError};
 use crate::limits;
-use crate::proto::assembly::{Assembled, Budget, Partial};
+use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
+use crate::proto::assembly::{Assembled, Partial};
 use crate::proto::bulk::Bulk;
 use crate::proto::deadlines::Earliest;
 use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
-use crate::proto::output::Output;
-use crate::proto::pool::Pool;
+use crate::proto::refusals::{check_head, expired, retired, too_large};
+use crate::proto::tools::Tools;
 use crate::proto::{Config, ConnectionError, Misbehaviour, Side};
-use crate::wire::{
-    CallHead, ErrorHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, ReplyHead, metadata_size,
-    write_cancel,
-};
+use crate::wire::{CallHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, write_cancel};
 
 /// Where a call of this side is.
 ///
@@ -59,23 +56,6 @@ struct Call {
     sent: Option<Instant>,
     /// The part of the answer that is here.
     answer: Option<(AnswerHead, Partial)>,
-}
-
-#[derive(Debug)]
-enum AnswerHead {
-    Reply(ReplyHead),
-    App(ErrorHead),
-}
-
-/// What the sub-machines lend while a call is moved.
-#[derive(Debug)]
-pub(super) struct Tools<'a> {
-    pub(super) config: &'a Config,
-    pub(super) output: &'a mut Output,
-    pub(super) budget: &'a mut Budget,
-    pub(super) pool: &'a mut Pool,
-    pub(super) events: &'a mut VecDeque<Event>,
-    pub(super) now: Instant,
 }
 
 /// The calls that this side makes.
@@ -545,96 +525,22 @@ impl Outbound {
     }
 }
 
-enum Begun {
-    TooLarge(RpcError),
-    Assembled(AnswerHead, Assembled),
-}
-
-/// Reads an answer's first frame.
-fn begin_answer(header: Header, body: &[u8], tools: &mut Tools<'_>) -> Result<Begun, ConnectionError> {
-    let (head, payload) = match header.kind {
-        Kind::Reply => {
-            let (head, payload) = ReplyHead::read(header.flags, body)?;
-            (AnswerHead::Reply(head), payload)
-        }
-        _ => {
-            let (head, payload) = ErrorHead::read(header.flags, body)?;
-            (AnswerHead::App(head), payload)
-        }
-    };
-    let (size, limit) = (payload.total, tools.config.largest_payload());
-    if size > limit {
-        let text = format!(
-            "the reply of {size} bytes is larger than this side's message limit of {limit} bytes (`message`)"
-        );
-        return Ok(Begun::TooLarge(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, text)));
-    }
-    let more = header.flags.has(Flags::MORE);
-    let assembled = Partial::begin(header.id, payload, more, tools.config.eager, tools.budget, tools.pool)?;
-    Ok(Begun::Assembled(head, assembled))
-}
-
-/// An ERROR without APP: what the callee says of the call.
-fn read_error(flags: Flags, body: &[u8]) -> Result<RpcError, ConnectionError> {
-    let (head, _) = ErrorHead::read(flags, body)?;
-    let delivery = if flags.has(Flags::STARTED) { Delivery::Executed } else { Delivery::Refused };
-    let error = RpcError::new(head.code, delivery, head.message).with_metadata(head.metadata);
-    Ok(if flags.has(Flags::RESEND) { error.with_resend() } else { error })
-}
-
-/// Refuses what would not fit a first frame.
-fn check_head(call: &OutgoingCall) -> Result<(), RpcError> {
-    let (size, entries) = (metadata_size(&call.metadata), call.metadata.len());
-    if call.method.len() > limits::METHOD_NAME {
-        let text = format!(
-            "a method name of {} bytes, at most {} are allowed",
-            call.method.len(),
-            limits::METHOD_NAME
-        );
-        return Err(RpcError::new(Code::UNIMPLEMENTED, Delivery::NotSent, text));
-    }
-    if size > limits::METADATA || entries > limits::METADATA_ENTRIES {
-        let text = format!(
-            "metadata of {entries} entries and {size} bytes, at most {} and {} are allowed",
-            limits::METADATA_ENTRIES,
-            limits::METADATA
-        );
-        return Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text));
-    }
-    Ok(())
-}
-
 /// What the time of a call went into, from when it was given to this connection.
 fn spent(call: &Call, now: Instant) -> String {
-    let queued = call.sent.unwrap_or(now).duration_since(call.asked);
-    let since = now.duration_since(call.sent.unwrap_or(now));
+    let sent = call.sent.unwrap_or(now);
+    let (queued, since) = (sent.duration_since(call.asked), now.duration_since(sent));
+    let before = if queued < Duration::from_millis(1) {
+        String::new()
+    } else {
+        format!("{queued:.1?} in the queue, ")
+    };
     match &call.state {
         State::Queued { .. } => {
             format!("its time ran out: {queued:.1?} waiting for a place on the connection")
         }
-        State::Sending { .. } => {
-            format!("its time ran out: {queued:.1?} in the queue, {since:.1?} sending its arguments")
-        }
+        State::Sending { .. } => format!("its time ran out: {before}{since:.1?} sending its arguments"),
         State::Sent { .. } | State::Abandoned => {
-            format!(
-                "its time ran out: {queued:.1?} in the queue, {since:.1?} sent and waiting for the answer"
-            )
+            format!("its time ran out: {before}{since:.1?} sent and waiting for the answer")
         }
     }
-}
-
-fn expired(delivery: Delivery, text: impl Into<Cow<'static, str>>) -> RpcError {
-    RpcError::new(Code::DEADLINE_EXCEEDED, delivery, text)
-}
-
-fn retired() -> RpcError {
-    let text = "the connection takes no further calls: it is draining, or its ids are used up";
-    RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text).with_resend()
-}
-
-fn too_large(size: usize, limit: u64) -> RpcError {
-    let text = format!(
-        "arguments of {size} bytes are larger than the message limit of {limit} bytes (`message`, the smaller of both sides')"
-    );
-    RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
 }

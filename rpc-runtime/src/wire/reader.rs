@@ -33,8 +33,23 @@ impl<'a> Reader<'a> {
             0xcd => u64::from(u16::from_be_bytes(self.array(field)?)),
             0xce => u64::from(u32::from_be_bytes(self.array(field)?)),
             0xcf => u64::from_be_bytes(self.array(field)?),
+            // Some writers have signed integers only.
+            0xd0 => self.unsigned(field, marker, |[byte]: [u8; 1]| i64::from(byte as i8))?,
+            0xd1 => self.unsigned(field, marker, |bytes| i64::from(i16::from_be_bytes(bytes)))?,
+            0xd2 => self.unsigned(field, marker, |bytes| i64::from(i32::from_be_bytes(bytes)))?,
+            0xd3 => self.unsigned(field, marker, i64::from_be_bytes)?,
             _ => return Err(WireError::Value { field, got: marker }),
         })
+    }
+
+    /// A signed integer that is not negative.
+    fn unsigned<const N: usize>(
+        &mut self,
+        field: &'static str,
+        got: u8,
+        read: impl FnOnce([u8; N]) -> i64,
+    ) -> Result<u64, WireError> {
+        u64::try_from(read(self.array(field)?)).map_err(|_| WireError::Value { field, got })
     }
 
     /// An unsigned integer that fits `T`.
@@ -141,11 +156,16 @@ mod tests {
             (&[0xcd, 1, 0], 256),
             (&[0xce, 0, 0, 0, 9], 9),
             (&[0xcf, 0, 0, 0, 1, 0, 0, 0, 0], 1 << 32),
+            (&[0xd0, 5], 5),
+            (&[0xd1, 1, 0], 256),
+            (&[0xd2, 0, 0, 0, 9], 9),
+            (&[0xd3, 0, 0, 0, 1, 0, 0, 0, 0], 1 << 32),
         ] {
             let mut reader = Reader::new(bytes);
             assert_eq!(reader.uint("x"), Ok(expected));
             assert!(reader.rest().is_empty());
         }
+        assert_eq!(Reader::new(&[0xd0, 0xff]).uint("x"), Err(WireError::Value { field: "x", got: 0xd0 }));
         assert_eq!(Reader::new(&[0xff]).uint("x"), Err(WireError::Value { field: "x", got: 0xff }));
         assert_eq!(Reader::new(&[0xcd, 1]).uint("x"), Err(WireError::Truncated { field: "x" }));
         assert_eq!(

@@ -1,0 +1,32 @@
+//! Owns [`Tools`]: the parts of a connection that moving a call needs, beside the one that is being moved. Decides
+//! nothing.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::proto::Config;
+use crate::proto::assembly::Budget;
+use crate::proto::event::{Body, Event};
+use crate::proto::output::Output;
+use crate::proto::pool::Pool;
+
+/// What the sub-machines lend while a call is moved.
+#[derive(Debug)]
+pub(super) struct Tools<'a> {
+    pub(super) config: &'a Config,
+    pub(super) output: &'a mut Output,
+    pub(super) budget: &'a mut Budget,
+    pub(super) pool: &'a mut Pool,
+    pub(super) events: &'a mut VecDeque<Event>,
+    pub(super) now: Instant,
+}
+
+impl Tools<'_> {
+    /// Takes a payload back: its buffer for the next one, and what it held of the budget.
+    pub(super) fn release(&mut self, body: Body) {
+        if body.reserved > 0 {
+            self.budget.release(body.id, body.reserved);
+        }
+        self.pool.put(body.bytes);
+    }
+}
