@@ -70,7 +70,7 @@ pub const OPEN: u32 = 16 * IN_FLIGHT;
 /// Calls that wait on the sender's side for one of the [`IN_FLIGHT`] places.
 pub const QUEUE: usize = 4_096;
 
-/// The bytes that calls waiting to be sent may hold together.
+/// The bytes that calls waiting to be sent, and large ones waiting for their answer, may hold together.
 pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Method names that a side lets its peer bind to numbers.

@@ -1,10 +1,6 @@
 //! `conformance-client --connect URI`: reads one call a line as JSON, starts each at once, and prints one line as each
 //! ends. Leaves with 0 when the input ends and all calls have ended, with 2 if a line could not be read.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that talks on its standard streams"
-)]
+#![expect(clippy::print_stderr, reason = "a program that talks on its standard streams")]
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! No call outlives its deadline, whatever it waits for.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use traitwire::{Caller, Channel, Code, Delivery};
@@ -26,7 +26,7 @@ async fn a_peer_that_accepts_and_says_nothing_does_not_look_ready() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("tcp://{}", silent.local_addr().unwrap());
     let channel = Channel::builder().lazy(&uri).unwrap();
-    let began = Instant::now();
+    let began = tokio::time::Instant::now();
     let error = call_within(&channel, SHORT, "Hand.echo", "x").await.unwrap_err();
     assert_eq!((error.code(), error.delivery()), (Code::DEADLINE_EXCEEDED, Delivery::NotSent));
     assert!(error.message().contains("waiting for a place"), "{error}");

@@ -1,6 +1,6 @@
 //! Connections that are lost, refused or used up, and calls that are sent again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use traitwire::{Caller, Channel, Code, Delivery, limits};
 
@@ -9,7 +9,7 @@ use super::support::{call, request, serve, socket_path, until};
 #[tokio::test]
 async fn an_address_where_nobody_listens_is_an_error_at_once() {
     for uri in ["tcp://127.0.0.1:1", "mem://nobody", "unix:///nonexistent/socket"] {
-        let began = Instant::now();
+        let began = tokio::time::Instant::now();
         let error = Channel::connect(uri).await.unwrap_err();
         assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent), "{error}");
         assert_eq!(error.peer(), Some(uri));

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::call::{Caller, Caps, Code, Delivery, Request, RpcError, Service};
-use crate::client::in_flight::InFlight;
+use crate::call::{Caps, Code, Delivery, RpcError, Service};
 use crate::client::reconnect::{Found, Reconnect};
 use crate::driver::{Lifecycle, Shared, connection};
 use crate::limits;
@@ -118,15 +117,6 @@ impl Channel {
 pub(super) struct Failed {
     pub(super) until: std::time::Instant,
     pub(super) error: RpcError,
-}
-
-impl Caller for Channel {
-    type Error = RpcError;
-    type Future = InFlight;
-
-    fn call(&self, request: Request) -> InFlight {
-        InFlight::new(self.clone(), request)
-    }
 }
 
 impl fmt::Debug for Channel {

@@ -9,10 +9,19 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
+use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
 use crate::client::channel::{Channel, Failed};
 use crate::driver::{Ended, Shared, Ticket, now};
 use crate::proto::{Body, OutgoingCall, Received};
+
+impl Caller for Channel {
+    type Error = RpcError;
+    type Future = InFlight;
+
+    fn call(&self, request: Request) -> InFlight {
+        InFlight::new(self.clone(), request)
+    }
+}
 
 /// A call under way on a [`Channel`]. Dropping it cancels the call, down to the handler.
 #[must_use = "futures do nothing unless polled"]

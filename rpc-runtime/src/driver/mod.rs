@@ -25,6 +25,7 @@ mod clock;
 mod dispatch;
 mod read;
 mod shared;
+mod stop;
 mod task;
 mod work;
 mod write;

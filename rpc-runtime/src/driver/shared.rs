@@ -11,7 +11,7 @@ use slab::Slab;
 
 use crate::call::{AnswerRoom, CallResult, Metadata, Reclaim, RpcError};
 use crate::driver::clock;
-use crate::driver::work::StopSignal;
+use crate::driver::stop::StopSignal;
 use crate::proto::{
     Answer, Body, CallId, CallKey, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
     Untaken,

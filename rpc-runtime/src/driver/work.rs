@@ -4,35 +4,13 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{self, Poll};
-
-use futures::task::AtomicWaker;
 
 use crate::call::{CallResult, Code, Context, Delivery, HandlerFuture, RpcError};
 use crate::driver::dispatch::{Dispatch, Finish};
 use crate::driver::shared::Shared;
+use crate::driver::stop::StopSignal;
 use crate::proto::{CallId, Refusal};
-
-/// Tells a handler that has become a task to stop.
-#[derive(Debug, Default)]
-pub(super) struct StopSignal {
-    set: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl StopSignal {
-    pub(super) fn set(&self) {
-        self.set.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    fn is_set(&self, cx: &task::Context<'_>) -> bool {
-        // Registered first: a signal that comes between the two is seen by one of them.
-        self.waker.register(cx.waker());
-        self.set.load(Ordering::Acquire)
-    }
-}
 
 /// A handler at work: a future that ends by answering its call.
 ///

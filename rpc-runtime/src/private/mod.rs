@@ -1,7 +1,7 @@
 //! The only door for generated code: what `#[rpc_service]` writes names nothing of this crate but what is here. Not a
 //! public interface: it changes with the macro, whose version is pinned to this one's.
 //!
-//! A type's bound is checked in one function for each of its roles ([`owned`], [`slice`], [`view`], [`answer`]), which
+//! A type's bound is checked in one function for each of its roles ([`owned`], [`slice`], [`view`], [`answer()`]), which
 //! returns an opaque codec. So a type that cannot travel is one error at the place where the user wrote it, however
 //! often the generated code uses it: the compiler shows the same error at the same place once.
 

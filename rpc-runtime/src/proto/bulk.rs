@@ -75,19 +75,19 @@ impl BulkQueue {
         !self.ready.is_empty()
     }
 
-    /// Takes a grant; says whether a payload waits or will wait for it.
-    pub(super) fn credit(&mut self, id: u32, amount: u64) -> Result<bool, Misbehaviour> {
-        let found = match self.waiting.remove(&id) {
-            Some(bulk) => Some(bulk),
-            None => self.ready.iter().position(|bulk| bulk.id == id).and_then(|at| self.ready.remove(at)),
+    /// Takes a grant; one for a payload that is gone comes too late, and is nothing.
+    pub(super) fn credit(&mut self, id: u32, amount: u64) -> Result<(), Misbehaviour> {
+        let waiting = self.waiting.get_mut(&id);
+        let Some(bulk) = waiting.or_else(|| self.ready.iter_mut().find(|bulk| bulk.id == id)) else {
+            return Ok(());
         };
-        let Some(mut bulk) = found else { return Ok(false) };
+        // A wrong one leaves the payload where it is: its call may have to take it back.
         if amount != bulk.payload.len() as u64 || bulk.allowed == bulk.payload.len() {
             return Err(Misbehaviour::WrongCredit { id });
         }
         bulk.allowed = bulk.payload.len();
-        self.enqueue(bulk);
-        Ok(true)
+        self.ready.extend(self.waiting.remove(&id));
+        Ok(())
     }
 
     /// Forgets a payload; what was sent of it is ended by the frame that ends its call.

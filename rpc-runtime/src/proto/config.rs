@@ -44,7 +44,7 @@ pub struct Config {
     pub names: u32,
     /// How many calls wait for a place.
     pub queue: usize,
-    /// How many bytes they hold together.
+    /// How many bytes they hold together with large calls that wait for their answer.
     pub queue_bytes: usize,
     /// What large payloads that arrive take together, in bytes: arguments and answers up to one half each.
     pub assembly: usize,

@@ -476,9 +476,10 @@ impl Connection {
     fn fail(&mut self, error: ConnectionError, now: Instant) {
         let Some(code) = error.farewell() else { return self.close(Some(error), now) };
         let last = self.farewells.said.unwrap_or_else(|| self.inbound.highest());
-        self.output.farewell(&Goaway { last, code: Some(code), text: error.to_string() });
-        // What is framed may still be written, so nothing that was framed counts as not sent.
+        // What is framed may still be written, so nothing that was framed counts as not sent. Calls that are half
+        // sent take their arguments back from the output before it forgets them.
         self.cut(&error, None, now);
+        self.output.farewell(&Goaway { last, code: Some(code), text: error.to_string() });
         self.phase = Phase::Failing { error, since: now };
     }
 

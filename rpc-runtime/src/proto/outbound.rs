@@ -39,8 +39,8 @@ enum State {
     /// Its head is framed, and its arguments are in the bulk queue.
     Sending { arguments: usize, call: OutgoingCall },
     /// All of it is framed; `end` is the position after its last byte. It is kept in case that it has to be sent
-    /// again elsewhere.
-    Sent { end: u64, call: OutgoingCall },
+    /// again elsewhere; `held` are its arguments, if they are large.
+    Sent { end: u64, held: usize, call: OutgoingCall },
     /// The application does not wait for it.
     Abandoned,
 }
@@ -60,7 +60,8 @@ struct Call {
 
 /// The calls that this side makes.
 ///
-/// `held` is the sum of the arguments of queued and sending calls; `open.len()` counts all that have an id.
+/// `held` is the sum of the arguments of queued and sending calls, and of large ones that are sent and kept;
+/// `open.len()` counts all calls that have an id.
 #[derive(Debug)]
 pub(super) struct Outbound {
     next_id: u32,
@@ -245,9 +246,8 @@ impl Outbound {
         let Some(entry) = key.and_then(|key| self.calls.get_mut(key)) else { return Some(payload) };
         match std::mem::replace(&mut entry.state, State::Abandoned) {
             State::Sending { arguments, mut call } => {
-                self.held -= arguments;
                 call.arguments = payload;
-                entry.state = State::Sent { end, call };
+                entry.state = State::Sent { end, held: arguments, call };
                 None
             }
             other => {
@@ -343,7 +343,8 @@ impl Outbound {
         let held = |(_, call): (usize, &Call)| match &call.state {
             State::Queued { call, .. } => call.arguments.len(),
             State::Sending { arguments, .. } => *arguments,
-            State::Sent { .. } | State::Abandoned => 0,
+            State::Sent { held, .. } => *held,
+            State::Abandoned => 0,
         };
         self.calls.iter().map(held).sum()
     }
@@ -427,7 +428,7 @@ impl Outbound {
             let bulk = Bulk::new(id, Kind::Call, Flags::NONE, payload, first, peer.eager);
             tools.output.bulk.push(bulk);
         } else {
-            entry.state = State::Sent { end, call };
+            entry.state = State::Sent { end, held: 0, call };
             self.held -= size;
         }
     }
@@ -453,7 +454,8 @@ impl Outbound {
                 tools.output.bulk.remove(id);
                 tools.output.frame(|out| write_cancel(out, id));
             }
-            State::Sent { call: sent, .. } => {
+            State::Sent { call: sent, held, .. } => {
+                self.held -= held;
                 let id = call.id;
                 call.deadline = None;
                 tools.pool.put(sent.arguments);
@@ -496,7 +498,10 @@ impl Outbound {
                 call.arguments = tools.output.bulk.remove(entry.id).unwrap_or_default();
                 Some(call)
             }
-            State::Sent { call, .. } => Some(call),
+            State::Sent { call, held, .. } => {
+                self.held -= held;
+                Some(call)
+            }
             State::Abandoned => None,
         }
     }
@@ -515,7 +520,7 @@ impl Outbound {
 
     fn queue_full(&self, config: &Config) -> RpcError {
         let text = format!(
-            "the connection's queue is full: {} calls and {} bytes wait, at most {} and {} may (`queue`, `queue_bytes`)",
+            "the connection's queue is full: {} calls wait and {} bytes are held, at most {} and {} may (`queue`, `queue_bytes`)",
             self.queue.len(),
             self.held,
             config.queue,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::pair::{Pair, bytes_of};
 use crate::call::{Code, Delivery, Metadata, RpcError};
 use crate::limits;
-use crate::proto::{Answer, Config, ConnectionError, Received, Refusal};
-use crate::wire::{CallHead, Flags, FrameWriter, Header, Hello, Kind, Method, PREFACE, split};
+use crate::proto::{Answer, Config, ConnectionError, Event, Received, Refusal};
+use crate::wire::{CallHead, Flags, FrameWriter, Header, Hello, Kind, Method, PREFACE, split, write_number};
 
 fn reply(size: usize) -> Answer {
     Answer::Reply { metadata: Metadata::new(), payload: vec![7; size] }
@@ -49,6 +49,42 @@ fn a_large_call_whose_last_byte_was_written_is_not_called_unsent() {
     assert_eq!(pair.server.started.len(), 1, "the first call is all there");
     let at = pair.client.ended.iter().position(|(key, _)| *key == first).unwrap();
     assert_eq!(bytes_of(pair.client.ended.remove(at).1).unwrap_err().delivery(), Delivery::Unknown);
+}
+
+/// The output forgot the rest of a large call before the call could take its arguments back.
+#[test]
+fn a_large_call_that_is_handed_back_for_another_connection_is_whole() {
+    let arguments = vec![7; 300_000];
+    let close = |pair: &mut Pair| pair.client.machine.close_now("bye", pair.now);
+    let wrong_credit = |pair: &mut Pair| {
+        let mut bytes = Vec::new();
+        write_number(&mut bytes, Kind::Credit, 1, 5);
+        pair.client.machine.handle_read(&bytes, pair.now);
+    };
+    for end in [&close as &dyn Fn(&mut Pair), &wrong_credit] {
+        let mut pair = Pair::new();
+        let now = pair.now;
+        pair.client.call(&arguments, now);
+        end(&mut pair);
+        let event = std::iter::from_fn(|| pair.client.machine.poll_event()).next();
+        let Some(Event::Ended { outcome, unseen: Some(call), .. }) = event else { panic!("{event:?}") };
+        assert_eq!(bytes_of(outcome).unwrap_err().delivery(), Delivery::NotSent);
+        assert!(call.arguments == arguments);
+    }
+}
+
+/// The arguments of large calls are kept until they are answered, beside all bounds.
+#[test]
+fn large_calls_that_are_kept_count_as_held() {
+    let mut pair = Pair::with(Config { queue_bytes: 50_000, ..Config::default() }, Config::default());
+    let now = pair.now;
+    pair.client.call(&[1; 30_000], now);
+    pair.drive();
+    let error = pair.client.try_call(&[2; 30_000], Duration::from_secs(1), now).unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::RESOURCE_EXHAUSTED, Delivery::NotSent));
+    pair.server.echo(now);
+    pair.drive();
+    pair.client.call(&[2; 30_000], now);
 }
 
 /// The GOAWAY overtook the calls before it: the peer read it, had nothing to do, and closed.
@@ -232,10 +268,8 @@ fn a_method_name_that_no_method_has_costs_its_call_only() {
 fn calls_that_a_peer_never_ends_are_bounded_whatever_it_allows() {
     let mut pair = Pair::fresh(Config { queue: 1, ..Config::default() }, Config::default());
     pair.server.writes = false;
-    let mut hello = Hello::default();
-    hello.in_flight = u32::MAX;
     let mut bytes = PREFACE.to_vec();
-    hello.write(&mut bytes);
+    Hello { in_flight: u32::MAX, ..Hello::default() }.write(&mut bytes);
     pair.client.inbox.extend(bytes);
     pair.drive();
     let now = pair.now;

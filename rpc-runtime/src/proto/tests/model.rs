@@ -81,15 +81,15 @@ impl Move {
             62..=78 => What::Drive,
             79..=91 => What::Write(nth),
             92..=104 => What::Deliver { bytes: nth, chunk: chunk(b) },
-            105..=107 => What::Block(b % 2 == 0),
-            108..=110 => What::Pause(b % 2 == 0),
+            105..=107 => What::Block(b.is_multiple_of(2)),
+            108..=110 => What::Pause(b.is_multiple_of(2)),
             111..=115 => What::Grab,
             116..=121 => What::Pass(millis(a % 64)),
-            122 if b % 4 == 0 => What::Pass(millis(a)),
-            123 => What::Sleep(millis(if b % 16 == 0 { a / 2 } else { a % 1_000 })),
-            124 if b % 8 == 0 => What::Drain,
-            125 if b % 16 == 0 => What::CloseNow,
-            126 if b % 4 == 0 => What::Lose([nth % 97, nth]),
+            122 if b.is_multiple_of(4) => What::Pass(millis(a)),
+            123 => What::Sleep(millis(if b.is_multiple_of(16) { a / 2 } else { a % 1_000 })),
+            124 if b.is_multiple_of(8) => What::Drain,
+            125 if b.is_multiple_of(16) => What::CloseNow,
+            126 if b.is_multiple_of(4) => What::Lose([nth % 97, nth]),
             _ => What::Drive,
         };
         Self { end: usize::from(kind % 2), what }
@@ -297,7 +297,8 @@ impl World {
             assert!(self.disturbed || closed == Some(&None), "in order: {closed:?}");
             assert!(end.calls.is_empty() && end.started.is_empty() && end.machine.is_closed());
             probe::is_idle(&mut end.machine);
-            assert!(!end.machine.wants_write() && end.machine.poll_timeout().is_none());
+            assert!(!end.machine.wants_write() && !end.machine.can_start());
+            assert_eq!(end.machine.poll_timeout(), None);
         }
     }
 
@@ -320,9 +321,10 @@ impl World {
                 let entry = Entry { method, arguments, deadline, starts: 0, answer, harmless: false };
                 self.ledger.push(entry);
             }
-            Err(error) => {
-                assert_eq!(error.error.delivery(), Delivery::NotSent);
-                assert!(accepting || error.error.is_resend());
+            Err(untaken) => {
+                assert_eq!(untaken.error.delivery(), Delivery::NotSent);
+                assert!(accepting || untaken.error.is_resend());
+                assert!(untaken.call.arguments == arguments && mark(&untaken.call.metadata) == key);
             }
         }
     }
@@ -383,11 +385,13 @@ impl World {
 
     fn release(&mut self, at: usize, nth: usize) {
         let end = &mut self.ends[at];
-        let held = end.started.iter_mut().filter_map(|call| call.arguments.take_if(|_| nth % 3 == 0));
+        let held =
+            end.started.iter_mut().filter_map(|call| call.arguments.take_if(|_| nth.is_multiple_of(3)));
         end.bodies.extend(held);
         if !end.bodies.is_empty() {
-            let body = end.bodies.swap_remove(nth % end.bodies.len());
-            end.machine.release(body, self.now);
+            // Taken apart and put together again, as on its way through an application.
+            let (bytes, held, call) = end.bodies.swap_remove(nth % end.bodies.len()).into_parts();
+            end.machine.release(Body::from_parts(bytes, held, call), self.now);
         }
     }
 
@@ -438,12 +442,19 @@ impl World {
         match event {
             Event::Ready(_) | Event::Refused(_) => {}
             Event::Retire => assert!(!end.machine.takes_calls()),
-            Event::Ended { key, outcome, .. } => {
+            Event::Ended { key, outcome, unseen } => {
                 let entry = end.calls.remove(&key).expect("a call ends once, and never after its cancel");
                 if let Received::Error(error) = &outcome
                     && (error.code(), error.delivery()) == (Code::UNAVAILABLE, Delivery::Unknown)
                 {
                     assert!(self.disturbed, "a drain leaves nobody in doubt: {error}");
+                }
+                let resend = matches!(&outcome, Received::Error(error) if error.is_resend());
+                assert_eq!(unseen.is_some(), resend, "what may be sent again is handed back: {outcome:?}");
+                if let Some(call) = unseen {
+                    let Entry { method, arguments, deadline, .. } = &self.ledger[entry];
+                    assert_eq!((&*call.method, mark(&call.metadata)), (METHODS[*method], entry));
+                    assert!(call.arguments == *arguments && call.deadline == *deadline, "as it was");
                 }
                 end.bodies.extend(self.ledger[entry].end(entry, outcome));
             }

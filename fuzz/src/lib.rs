@@ -1,0 +1,21 @@
+//! Owns what the fuzz targets do with their bytes: each target is one function here, which panics if a promise is
+//! broken. Owns no corpus and no fuzzer.
+
+mod body;
+mod frames;
+#[path = "../../rpc-runtime/src/proto/tests/model.rs"]
+mod model;
+mod pair;
+mod probe;
+mod session;
+#[path = "../../rpc-runtime/src/proto/tests/watch.rs"]
+mod watch;
+
+pub use body::body;
+pub use frames::frames;
+pub use pair::pair;
+pub use session::{client_session, server_session};
+
+// The model names its rooms as the crate that it lives in does.
+use traitwire as call;
+use traitwire::{proto, wire};
