@@ -18,7 +18,7 @@ const ON_ARGUMENT: &[&str] = &["default"];
 pub(crate) fn of_service(options: TokenStream, report: &mut Report) -> ServiceOptions {
     let mut found = ServiceOptions::default();
     let place = Place { text: "of a service", valid: ON_SERVICE };
-    for setting in place.settings([options], report) {
+    for setting in place.settings([LIST.parse2(options)], report) {
         match setting.key.to_string().as_str() {
             "name" => found.name = setting.name(true, report),
             "crate" => found.krate = setting.path(report),
@@ -87,6 +87,11 @@ enum Value {
     List(TokenStream),
 }
 
+type Settings = Punctuated<Setting, Token![,]>;
+
+/// Options with commas between them.
+const LIST: fn(ParseStream<'_>) -> syn::Result<Settings> = Settings::parse_terminated;
+
 impl Parse for Setting {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let key = Ident::parse_any(input)?;
@@ -106,25 +111,29 @@ impl Parse for Setting {
 
 impl Place {
     fn take(&self, attributes: &mut Vec<Attribute>, report: &mut Report) -> Vec<Setting> {
-        let mut options = Vec::new();
+        let mut lists = Vec::new();
         for attribute in attributes.extract_if(.., |attribute| is_rpc(attribute)) {
             match &attribute.meta {
-                Meta::List(list) if !list.tokens.is_empty() => options.push(list.tokens.clone()),
+                Meta::List(list) if !list.tokens.is_empty() => lists.push(list.parse_args_with(LIST)),
                 _ => report.add(&attribute, &Mistake::NoOptions { valid: &list(self.valid) }),
             }
         }
-        self.settings(options, report)
+        self.settings(lists, report)
     }
 
     /// The options that are valid here, each once.
-    fn settings(&self, options: impl IntoIterator<Item = TokenStream>, report: &mut Report) -> Vec<Setting> {
+    fn settings(
+        &self,
+        lists: impl IntoIterator<Item = syn::Result<Settings>>,
+        report: &mut Report,
+    ) -> Vec<Setting> {
         let mut found: Vec<Setting> = Vec::new();
-        for list in options {
-            match Punctuated::<Setting, Token![,]>::parse_terminated.parse2(list) {
+        for list in lists {
+            match list {
                 Ok(settings) => {
                     settings.into_iter().for_each(|setting| self.add(setting, &mut found, report))
                 }
-                Err(error) => report.add_syntax(error),
+                Err(error) => report.add_at(error.span(), &Mistake::Syntax { text: &error.to_string() }),
             }
         }
         found
@@ -182,8 +191,10 @@ impl Setting {
     fn literal(&self, example: &str, report: &mut Report) -> Option<&Lit> {
         let key = &self.key.to_string();
         match &self.value {
-            Value::Is(Expr::Lit(ExprLit { lit, .. })) => return Some(lit),
-            Value::Is(other) => report.add(other, &Mistake::WrongValue { key, example }),
+            Value::Is(value) => match bare(value) {
+                Expr::Lit(ExprLit { lit, .. }) => return Some(lit),
+                other => report.add(other, &Mistake::WrongValue { key, example }),
+            },
             Value::None => report.add(&self.key, &Mistake::MissingValue { key, example }),
             Value::List(list) => self.refuse(list, &Mistake::WrongValue { key, example }, report),
         }
@@ -271,5 +282,13 @@ impl Setting {
             _ => report.add(&literal, &Mistake::DurationTooLong),
         }
         None
+    }
+}
+
+/// The expression within the invisible parentheses that `macro_rules` puts around a `$value:literal`.
+fn bare(value: &Expr) -> &Expr {
+    match value {
+        Expr::Group(group) => bare(&group.expr),
+        value => value,
     }
 }

@@ -1,7 +1,7 @@
 //! Owns every message of the attribute, each a row of one table that names the fix, and the [`Report`] that collects
 //! them. Does not look for mistakes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
 /// The table: a mistake, what its message quotes, and the message.
@@ -47,6 +47,8 @@ mistakes! {
     Const => "a call takes time, which a `const fn` has not: remove `const`";
     Unsafe => "nobody can keep an `unsafe` method's promise from afar: remove `unsafe`";
     Extern => "a call has its own convention, the wire: remove `extern`";
+    DefaultWithoutSync => "a default body lends `self` to a future that may change its thread: \
+        add `where Self: Sync` to the method";
     Variadic => "the arguments of a call are fixed: take a `Vec` in place of `...`";
 
     // Arguments.
@@ -82,6 +84,7 @@ mistakes! {
     MissingValue { key, example } => "`{key}` needs a value: `{key} = {example}`";
     UnexpectedValue { key } => "`{key}` takes no value: write `{key}` alone";
     WrongValue { key, example } => "`{key}` takes another kind of value: `{key} = {example}`";
+    Syntax { text } => "{text}: options are words and `word = value`, with a comma between them";
     NoOptions { valid } => "`#[rpc]` needs options in parentheses: `#[rpc(…)]` with {valid}";
     RpcOnTrait => "the options of a service go into the attribute: `#[rpc_service(name = \"…\")]`";
     RpcOnReceiver => "`self` does not travel: `#[rpc(default)]` goes on an argument";
@@ -113,6 +116,11 @@ impl Report {
     /// Notes a mistake at the tokens that are wrong.
     pub(crate) fn add(&mut self, at: impl ToTokens, mistake: &Mistake<'_>) {
         self.errors.push(syn::Error::new_spanned(at, mistake.text()));
+    }
+
+    /// Notes a mistake where the parser met it.
+    pub(crate) fn add_at(&mut self, span: Span, mistake: &Mistake<'_>) {
+        self.errors.push(syn::Error::new(span, mistake.text()));
     }
 
     /// Notes what the parser says.

@@ -2,6 +2,7 @@
 //! `validate` looks at what needs two items, `expand` writes; what is wrong is collected on the way and told at once.
 
 mod args;
+mod body;
 mod diagnostics;
 mod expand;
 mod model;

@@ -13,6 +13,8 @@ pub(crate) struct Service {
     pub(crate) docs: String,
     /// What of the trait's attributes goes on what is generated beside it: `doc`, `deprecated`.
     pub(crate) shown: Vec<Attribute>,
+    /// What the trait allows, and by being deprecated lets its own parts be.
+    pub(crate) lints: Vec<Attribute>,
     pub(crate) cfg: Vec<Attribute>,
     /// The methods that are well formed, in the order of the trait.
     pub(crate) methods: Vec<Method>,
@@ -37,7 +39,7 @@ pub(crate) struct Method {
     /// The place in the trait as written.
     pub(crate) index: u32,
     pub(crate) docs: String,
-    /// What of its attributes goes on the client's method: `doc`, `deprecated`.
+    /// What of its attributes goes on the client's method: `doc`, `deprecated`, allowed lints.
     pub(crate) shown: Vec<Attribute>,
     pub(crate) is_deprecated: bool,
     pub(crate) cfg: Vec<Attribute>,
@@ -69,6 +71,8 @@ pub(crate) struct Argument {
 pub(crate) enum Passing {
     /// Decoded as it is written: `T`, or a reference into the message (`&str`).
     Direct { borrows: bool },
+    /// `Cow<'_, str>` or `Cow<'_, [u8]>`: a view of the message, where serde would copy.
+    Cow { ty: Type },
     /// `&T`: decoded as a `T` and lent.
     Lent { ty: Type, borrows: bool },
     /// `&[T]`: decoded as a `Vec<T>` and lent.
@@ -79,6 +83,7 @@ impl Passing {
     /// Whether it may hold references into the message, which must then live as long as the method runs.
     pub(crate) const fn borrows(&self) -> bool {
         match self {
+            Self::Cow { .. } => true,
             Self::Direct { borrows } | Self::Lent { borrows, .. } | Self::Slice { borrows, .. } => *borrows,
         }
     }

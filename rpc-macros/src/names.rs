@@ -63,6 +63,7 @@ fn write(tokens: TokenStream, text: &mut String) {
             TokenTree::Punct(punct) => match punct.as_char() {
                 mark @ (',' | ';') => text.extend([mark, ' ']),
                 mark @ ('+' | '=') => text.extend([' ', mark, ' ']),
+                '>' if text.ends_with('-') => text.replace_range(text.len() - 1.., " -> "),
                 // A lifetime comes as a quote and a word; the word behind it needs its space.
                 mark => text.push(mark),
             },

@@ -11,10 +11,9 @@ use syn::{
     ReceiverKind, Safety, Signature, Token, TraitItem, TraitItemFn, parse_quote,
 };
 
-use crate::args;
 use crate::diagnostics::{Mistake, Report};
 use crate::model::{Argument, Method, Service};
-use crate::types;
+use crate::{args, body, types};
 
 /// Reads a service.
 pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Report) -> Service {
@@ -23,10 +22,22 @@ pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Re
     let is_servable = check_trait(&item, report);
     let mut methods = Vec::new();
     let mut index = 0;
+    // A supertrait may say `Sync` where only the compiler sees it, so a trait that has any is left to it.
+    let is_plain = item.supertraits.is_empty();
+    let of_trait = item.generics.where_clause.clone();
     for member in &mut item.items {
         let (attributes, mistake) = match member {
             TraitItem::Fn(function) => {
                 methods.extend(method(function, index, report));
+                if is_plain
+                    && function.sig.asyncness.is_some()
+                    && body::lacks_sync(function, of_trait.as_ref())
+                {
+                    report.add(&function.sig.ident, &Mistake::DefaultWithoutSync);
+                    // So that the compiler does not tell it once more.
+                    let clause = function.sig.generics.make_where_clause();
+                    clause.predicates.push(parse_quote!(Self: ::core::marker::Sync));
+                }
                 index += 1;
                 continue;
             }
@@ -47,6 +58,7 @@ pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Re
         name: options.name.clone().unwrap_or_else(|| item.ident.unraw().to_string()),
         docs: docs(&item.attrs),
         shown: shown(&item.attrs),
+        lints: lints(&item),
         cfg: cfg(&item.attrs),
         is_servable,
         is_broken: false,
@@ -80,6 +92,8 @@ fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option
     let found_before = report.len();
     let options = args::of_method(&mut function.attrs, report);
     check_signature(&function.sig, report);
+    // A trait may have none, which rustc would tell once more.
+    function.sig.constness = None;
     let arguments = arguments(function, report);
     let output = &function.sig.output;
     let returns = types::returns(output);
@@ -93,8 +107,8 @@ fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option
         name: options.name.clone().unwrap_or_else(|| ident.unraw().to_string()),
         index,
         docs: docs(attributes),
-        shown: shown(attributes),
-        is_deprecated: attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")),
+        shown: shown(attributes).into_iter().chain(allowed(attributes)).collect(),
+        is_deprecated: is_deprecated(attributes),
         cfg: cfg(attributes),
         ident,
         options,
@@ -216,6 +230,35 @@ fn shown(attributes: &[Attribute]) -> Vec<Attribute> {
         }
     }
     found
+}
+
+/// What is allowed there, in the generated counterpart too. What is expected is met once, in the trait, and is allowed
+/// elsewhere.
+fn allowed(attributes: &[Attribute]) -> impl Iterator<Item = Attribute> {
+    let is_allowed =
+        |attribute: &&Attribute| ["allow", "expect"].iter().any(|name| attribute.path().is_ident(name));
+    attributes.iter().filter(is_allowed).filter_map(|attribute| {
+        let lints = &attribute.meta.require_list().ok()?.tokens;
+        let allow = Ident::new("allow", proc_macro2::Span::call_site());
+        Some(parse_quote!(#[#allow(#lints)]))
+    })
+}
+
+fn lints(item: &ItemTrait) -> Vec<Attribute> {
+    let functions = item.items.iter().filter_map(|member| match member {
+        TraitItem::Fn(function) => Some(&function.attrs),
+        _ => None,
+    });
+    let all: Vec<_> = std::iter::once(&item.attrs).chain(functions).collect();
+    let mut found: Vec<_> = all.iter().flat_map(|attributes| allowed(attributes)).collect();
+    if all.iter().any(|attributes| is_deprecated(attributes)) {
+        found.push(parse_quote!(#[allow(deprecated, reason = "generated: what is deprecated names itself")]));
+    }
+    found
+}
+
+fn is_deprecated(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"))
 }
 
 /// The conditions under which the item is there.

@@ -1,1 +1,114 @@
-//! x
+//! The expansion as text: what a change to the macro writes differently is seen in review. That it compiles and works is
+//! tested from outside, in `tests/macro`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::expand;
+
+fn pretty(options: TokenStream, item: TokenStream) -> String {
+    let expanded = expand::service(options, item);
+    prettyplease::unparse(&syn::parse2(expanded).unwrap())
+}
+
+fn snapshot(name: &str, options: TokenStream, item: TokenStream) {
+    let settings = || {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_omit_expression(true);
+        settings.set_prepend_module_to_snapshot(false);
+        settings
+    };
+    settings().bind(|| insta::assert_snapshot!(name, pretty(options, item)));
+}
+
+#[test]
+fn a_plain_service() {
+    snapshot(
+        "a_plain_service",
+        quote!(),
+        quote! {
+            /// Reckons.
+            pub trait Calculator {
+                /// The sum.
+                #[rpc(idempotent, timeout = "250ms")]
+                async fn add(&self, a: i64, #[rpc(default)] b: Option<i64>) -> i64;
+            }
+        },
+    );
+}
+
+#[test]
+fn a_service_whose_client_is_the_trait() {
+    snapshot(
+        "a_service_whose_client_is_the_trait",
+        quote!(),
+        quote! {
+            pub(crate) trait Store: Debug {
+                async fn get(&self, key: &str, at: &Place, parts: &[u32]) -> io::Result<String>;
+                #[cfg(unix)]
+                async fn new(&self) -> Answer where Self: Sync {
+                    self.get("new").await
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn a_service_with_mistakes_keeps_the_rest() {
+    snapshot(
+        "a_service_with_mistakes_keeps_the_rest",
+        quote!(name = "a b"),
+        quote! {
+            trait Wrong {
+                const LIMIT: u8;
+                #[rpc(idempotant)]
+                async fn typo(&self);
+                fn late(&self, (a, b): (u8, u8));
+                async fn right(&self) -> u8;
+            }
+        },
+    );
+}
+
+#[test]
+fn nothing_but_the_given_path_leads_to_the_runtime() {
+    let expanded = pretty(
+        quote!(crate = "elsewhere::rpc"),
+        quote! {
+            trait Other {
+                async fn plain(&self, a: &str, #[rpc(default)] b: Vec<u8>) -> u8;
+                async fn aliased(&self, c: &[String], d: Cow<str>, e: &Place) -> Answer;
+            }
+        },
+    );
+    let ours = expanded.matches("traitwire").count();
+    assert_eq!(ours, 0, "{expanded}");
+    assert!(expanded.contains("elsewhere::rpc::private::"));
+}
+
+#[test]
+fn types_are_told_as_people_write_them() {
+    let text = crate::names::text;
+    for written in [
+        "Vec<u8>",
+        "&[u8]",
+        "&'a mut str",
+        "(i64, String)",
+        "[u8; 4]",
+        "Option<Box<dyn Send + Sync>>",
+        "<A as B<C>>::D",
+        "::std::io::Result<()>",
+        "impl Iterator<Item = X>",
+        "fn(u8) -> u8",
+    ] {
+        assert_eq!(text(written.parse().unwrap()), written);
+    }
+}
+
+#[test]
+fn type_parameters_give_way() {
+    let unused = |tokens| crate::names::unused("C", tokens).to_string();
+    assert_eq!(unused(quote!(a: B)), "C");
+    assert_eq!(unused(quote!(a: Vec<(C, [C1; 2])>)), "C2");
+}

@@ -44,6 +44,9 @@ const PLAIN: &[&str] = &[
 /// How an argument of this type is passed.
 pub(crate) fn passing(ty: &Type) -> Passing {
     let Type::Reference(TypeReference { elem, .. }) = bare(ty) else {
+        if let Some(lent) = lent_by_cow(ty).filter(|_| borrows(ty)) {
+            return Passing::Cow { ty: lent.clone() };
+        }
         return Passing::Direct { borrows: borrows(ty) };
     };
     match bare(elem) {
@@ -52,6 +55,19 @@ pub(crate) fn passing(ty: &Type) -> Passing {
         elem if is_called(elem, "str") || is_called(elem, "Path") => Passing::Direct { borrows: true },
         elem => Passing::Lent { ty: elem.clone(), borrows: borrows(elem) },
     }
+}
+
+/// The `str` or `[u8]` of a `Cow`.
+fn lent_by_cow(ty: &Type) -> Option<&Type> {
+    let Type::Path(TypePath { path, .. }) = bare(ty) else { return None };
+    let last = path.segments.last().filter(|last| last.ident == "Cow")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let Some(GenericArgument::Type(lent)) = arguments.args.last() else { return None };
+    let is_lent = match bare(lent) {
+        Type::Slice(slice) => is_called(&slice.elem, "u8"),
+        lent => is_called(lent, "str"),
+    };
+    is_lent.then_some(lent)
 }
 
 /// What a method returns.
@@ -74,12 +90,22 @@ fn path_shape(TypePath { qself, path, .. }: &TypePath) -> Shape {
     };
     let is_standard = ["std", "core", "alloc"].iter().any(|name| first.ident == name);
     let is_known = path.segments.len() == 1 && PLAIN.iter().any(|name| last.ident == name);
-    if last.ident == "Result" && qself.is_none() {
+    // With fewer arguments it is an alias, or anybody's struct of this name.
+    if last.ident == "Result" && qself.is_none() && argument_count(last) == 2 {
         Shape::Result
-    } else if qself.is_none() && (is_known || (is_standard && path.segments.len() > 1)) {
+    } else if qself.is_none()
+        && (is_known || (is_standard && last.ident != "Result" && path.segments.len() > 1))
+    {
         Shape::Plain
     } else {
         Shape::Unknown
+    }
+}
+
+fn argument_count(segment: &syn::PathSegment) -> usize {
+    match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.len(),
+        _ => 0,
     }
 }
 

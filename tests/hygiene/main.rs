@@ -3,9 +3,19 @@
 
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, unused_qualifications, unreachable_pub, missing_debug_implementations)]
-#![deny(elided_lifetimes_in_paths, unnameable_types, single_use_lifetimes, unused_lifetimes, let_underscore_drop)]
+#![deny(
+    elided_lifetimes_in_paths,
+    unnameable_types,
+    single_use_lifetimes,
+    unused_lifetimes,
+    let_underscore_drop
+)]
 #![deny(clippy::all, clippy::pedantic, clippy::nursery)]
-#![deny(clippy::allow_attributes, clippy::allow_attributes_without_reason, clippy::missing_docs_in_private_items)]
+#![deny(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::missing_docs_in_private_items
+)]
 #![deny(clippy::shadow_same, clippy::shadow_unrelated, clippy::same_name_method, clippy::ref_patterns)]
 
 pub mod named;

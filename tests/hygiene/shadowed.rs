@@ -65,8 +65,13 @@ fn it_is_called() {
 
 async fn called() {
     let client = ShadowedClient::loopback(Basic);
-    let names =
-        client.names(Option { field: 1 }, &Vec { field: 2 }, C { field: 3 }, T { field: 4 }, &[Clone { field: 5 }]);
+    let names = client.names(
+        Option { field: 1 },
+        &Vec { field: 2 },
+        C { field: 3 },
+        T { field: 4 },
+        &[Clone { field: 5 }],
+    );
     ::core::assert_eq!(names.await.map_or(0, |string| string.field), 15);
     let shape = client.shape(Future { field: 1 }, Send { field: 2 });
     ::core::assert_eq!(shape.await.map_or(0, |shape| shape.field), 3);

@@ -116,6 +116,21 @@ async fn a_blocking_method_stalls_nobody() {
     assert_eq!(blocked.await.unwrap().unwrap(), b"300");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn a_handler_that_stalls_holds_up_its_batch_only_for_its_own_time() {
+    let served = serve("tcp://127.0.0.1:0").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let stalls = join_all((0..5).map(|_| call(&channel, "Hand.stall", "300")));
+    let (stalled, quick) = tokio::join!(stalls, async {
+        call(&channel, "Hand.echo", "quick").await.unwrap();
+        began.elapsed()
+    });
+    assert!(stalled.into_iter().all(|result| result.is_ok()));
+    // Inline, one after the other, they would take a second and a half; the quick one waits for the first alone.
+    assert!(quick < Duration::from_millis(1_200), "{quick:?}");
+}
+
 #[tokio::test]
 async fn a_oneway_call_ends_before_its_handler() {
     let served = serve("tcp://127.0.0.1:0").await;

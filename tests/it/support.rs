@@ -23,6 +23,7 @@ pub(crate) static HAND: ServiceDescriptor = ServiceDescriptor::new(
         MethodDescriptor::new("fail", "Hand.fail", 6),
         MethodDescriptor::new("drop_panics", "Hand.drop_panics", 7),
         MethodDescriptor::new("inherit", "Hand.inherit", 8),
+        MethodDescriptor::new("stall", "Hand.stall", 9),
     ],
 );
 
@@ -79,7 +80,7 @@ impl Handler for Hand {
                 guard.finish();
                 Ok(Response::value(request.into_arguments()))
             }),
-            "block" => HandlerFuture::new(async move {
+            "block" | "stall" => HandlerFuture::new(async move {
                 std::thread::park_timeout(millis(request.arguments().bytes()));
                 guard.finish();
                 Ok(Response::value(request.into_arguments()))

@@ -26,12 +26,15 @@ type Maybe<T> = Option<T>;
 pub(crate) trait Arguments {
     async fn text(&self, text: &str) -> String;
     async fn bytes(&self, bytes: &[u8]) -> usize;
-    async fn cow(&self, text: Cow<'_, str>, hidden: Cow<str>) -> String;
+    #[allow(elided_lifetimes_in_paths, reason = "people write it so, and it must work")]
+    async fn cow(&self, text: Cow<'_, str>, hidden: Cow<str>, #[rpc(default)] bytes: Cow<'_, [u8]>)
+    -> String;
     async fn maybe(&self, text: Option<&str>) -> Option<String>;
     async fn pairs(&self, pairs: Vec<(&str, i64)>) -> BTreeMap<String, i64>;
     async fn view(&self, view: View<'_>) -> String;
     async fn lent(&self, item: &Item, items: &[Item]) -> String;
     async fn lent_view(&self, view: &View<'_>, texts: &[&str]) -> String;
+    #[allow(clippy::ptr_arg, reason = "people write it so, and it must work")]
     async fn lent_odd(&self, list: &Vec<u32>, maybe: &Option<Item>, number: &u8) -> String;
     async fn mixed(&self, item: Item, text: &str, number: u8) -> String;
     async fn grow(&self, a: i64, b: Option<i64>, c: Maybe<String>) -> String;
@@ -48,8 +51,10 @@ impl Arguments for Echo {
     async fn bytes(&self, bytes: &[u8]) -> usize {
         bytes.len()
     }
-    async fn cow(&self, text: Cow<'_, str>, hidden: Cow<'_, str>) -> String {
-        format!("{text}{hidden}")
+    async fn cow(&self, text: Cow<'_, str>, hidden: Cow<'_, str>, bytes: Cow<'_, [u8]>) -> String {
+        let views = [matches!(text, Cow::Borrowed(_)), matches!(hidden, Cow::Borrowed(_))];
+        assert_eq!((views, bytes.is_empty() || matches!(bytes, Cow::Borrowed(_))), ([true; 2], true));
+        format!("{text}{hidden}{}", bytes.len())
     }
     async fn maybe(&self, text: Option<&str>) -> Option<String> {
         text.map(str::to_uppercase)
@@ -101,7 +106,7 @@ async fn borrowed_arguments_are_lent_from_the_message() {
     assert_eq!(call.await.unwrap(), "HÉLLO");
     assert_eq!(client.bytes(&[0, 255, 7]).await.unwrap(), 3);
     assert_eq!(client.bytes(&[]).await.unwrap(), 0);
-    assert_eq!(client.cow("a".into(), Cow::Owned("b".to_owned())).await.unwrap(), "ab");
+    assert_eq!(client.cow("a".into(), Cow::Owned("b".to_owned()), vec![7].into()).await.unwrap(), "ab1");
     assert_eq!(client.maybe(Some("x")).await.unwrap().as_deref(), Some("X"));
     assert_eq!(client.maybe(None).await.unwrap(), None);
     assert_eq!(client.pairs(vec![("a", 1), ("b", 2)]).await.unwrap()["b"], 2);
@@ -132,6 +137,7 @@ async fn missing_arguments_are_none_or_the_default_and_surplus_ones_are_ignored(
         ("Arguments.grow", b"\x92\x01\x02", "1 Some(2) None"),
         ("Arguments.grow", b"\x93\x01\xc0\xa1x", "1 None Some(\"x\")"),
         ("Arguments.grow", b"\x95\x01\x02\xa1x\x90\x80", "1 Some(2) Some(\"x\")"),
+        ("Arguments.cow", b"\x92\xa1x\xa1y", "xy0"),
         ("Arguments.defaulted", b"\x91\x01", "1 [] \"\""),
         ("Arguments.defaulted", b"\x92\x01\xc4\x01\x05", "1 [5] \"\""),
         ("Arguments.defaulted", b"\x94\x01\xc4\x01\x05\xa1x\x01", "1 [5] \"x\""),

@@ -2,8 +2,9 @@
 //! a look at what was sent.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use traitwire::{CallResult, Caller, Handler, HandlerFuture, Payload, Request, RpcError};
 
 /// Hands requests to a handler, and remembers the last one.
@@ -35,7 +36,7 @@ impl InProcess {
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().clone()
     }
 
     /// Makes a call with arguments encoded by hand.
@@ -50,7 +51,7 @@ impl Caller for InProcess {
 
     fn call(&self, request: Request) -> Self::Future {
         let text = |value: &traitwire::Value| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        self.seen.lock().unwrap().push(Seen {
+        self.seen.lock().push(Seen {
             method: request.method().to_owned(),
             index: request.descriptor().map(|method| method.index),
             timeout: request.timeout(),

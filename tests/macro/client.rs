@@ -35,7 +35,7 @@ impl<C> Named for StoreClient<C> {
 pub(crate) trait Store: Named + Debug + Send + Sync + 'static {
     async fn get(&self, key: &str) -> Result<String, StoreError>;
     async fn aliased(&self, key: &str) -> Stored;
-    #[cfg(all())]
+    #[cfg(not(any()))]
     async fn present(&self) -> Result<(), StoreError>;
     #[cfg(any())]
     async fn absent(&self) -> Result<(), MissingError>;

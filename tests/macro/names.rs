@@ -8,6 +8,7 @@ use crate::caller::InProcess;
 
 /// Every name that the generated code or a derive uses.
 #[rpc_service]
+#[expect(clippy::wrong_self_convention, reason = "every name is allowed")]
 pub(crate) trait Shadow {
     async fn new(&self, a: u8) -> u8;
     async fn connect(&self) -> u8;
@@ -97,6 +98,7 @@ impl Shadow for Basic {
 }
 
 #[tokio::test]
+#[expect(clippy::needless_borrow, reason = "without it, `into` is that of `Into`")]
 async fn no_method_name_is_forbidden() {
     let client: ShadowClient<InProcess> = InProcess::new(ShadowServer::new(Basic)).into();
     assert_eq!(client.new(42).await.unwrap(), 42);
@@ -146,9 +148,9 @@ async fn a_conditional_method_takes_a_short_form_only_while_it_is_there() {
     trait Conditional {
         #[cfg(any())]
         async fn new(&self) -> Missing;
-        #[cfg(all())]
+        #[cfg(not(any()))]
         async fn with(&self) -> u8;
-        #[cfg_attr(all(), cfg(any()))]
+        #[cfg_attr(not(any()), cfg(any()))]
         async fn loopback(&self) -> Missing;
     }
     struct Basic;

@@ -120,7 +120,7 @@ where
     Self: Sized,
     Vec<Self>: Clone,
 {
-    #[cfg(all())]
+    #[cfg(not(any()))]
     async fn here(&self, #[rpc(default)] a: u8) -> u8;
     #[cfg(any())]
     async fn gone(&self, a: Missing) -> Missing;

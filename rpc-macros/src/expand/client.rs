@@ -21,15 +21,16 @@ pub(super) fn of(service: &Service, terms: &Terms) -> (TokenStream, TokenStream)
 //     pub struct CalculatorClient<C = Channel> { caller: C, options: CallOptions }
 fn structure(service: &Service, terms: &Terms) -> TokenStream {
     let Terms { door, client, caller, .. } = terms;
-    let Service { item, cfg, shown, .. } = service;
+    let Service { item, cfg, shown, lints, .. } = service;
     let vis = &item.vis;
     let docs =
-        format!("A client of [`{0}`]: its methods are calls through a `{caller}`.\n\n", item.ident.unraw());
+        format!(" A client of [`{0}`]: its methods are calls through a `{caller}`.\n\n", item.ident.unraw());
     quote! {
         #[doc = #docs]
         #(#shown)*
         #(#cfg)*
-        #[allow(dead_code, unreachable_pub, reason = "generated: a program may use one side alone")]
+        #(#lints)*
+        #[allow(dead_code, reason = "generated: a program may use one side alone")]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #vis struct #client<#caller = #door::Channel> {
             caller: #caller,
@@ -44,40 +45,39 @@ fn structure(service: &Service, terms: &Terms) -> TokenStream {
 //     pub fn rename(&self, id: u64, name: &str) -> ResultCall<C, Result<(), RenameError>> {
 //         let method = const { method(&__TRAITWIRE_SERVICE, 0) };
 //         let mut bytes = Vec::with_capacity(64);
-//         let arguments = Outgoing::new(&mut bytes, method, 2)
-//             .argument(owned::<u64>(), "id", &id)
-//             .argument(view::<&str>(), "name", &name)
-//             .finish();
-//         call::<Select<true>, Result<(), RenameError>, _, C>(
-//             &self.caller, &self.options, method, arguments.map(|()| bytes), answer::<(), RenameError>(),
-//         )
+//         let outgoing = Outgoing::new(&mut bytes, method, 2);
+//         let outgoing = send(outgoing, owned::<u64>(), "id", &id);
+//         let outgoing = send(outgoing, view::<&str>(), "name", &name);
+//         let arguments = outgoing.finish().map(|()| bytes);
+//         let form = form::<Select<true>, Result<(), RenameError>>();
+//         call(&self.caller, &self.options, method, arguments, form, answer::<(), RenameError>())
 //     }
 fn methods(service: &Service, terms: &Terms) -> TokenStream {
     let Terms { door, client, caller, .. } = terms;
     let methods = service.methods.iter().map(|method| {
-        let Method { ident, shown, cfg, arguments, returns, .. } = method;
+        let Method { ident, docs, shown, cfg, arguments, .. } = method;
+        let calls = format!(" Calls `{}::{}`.", service.item.ident.unraw(), ident.unraw());
+        let docs = docs.is_empty().then(|| quote!(#[doc = #calls]));
         let vis = &service.item.vis;
         let parameters = arguments.iter().map(|Argument { ident, ty, .. }| quote!(#ident: #ty));
         let call = call_type(method, terms);
         let descriptor = terms.method(method);
         let count = Literal::usize_unsuffixed(arguments.len());
-        let sent = arguments.iter().map(|argument| send(argument, terms));
-        let (select, answer, ty) = (terms.select(method), terms.answer(method), &returns.ty);
-        let [method, bytes, outgoing] = locals(["method", "bytes", "outgoing"]);
+        let [local_method, bytes, outgoing, sent] = locals(["method", "bytes", "outgoing", "sent"]);
+        let sends = arguments.iter().map(|argument| send(argument, &outgoing, terms));
+        let made = quote!(&self.caller, &self.options, #local_method, #sent);
+        let made = terms.with_answer(method, "call", &made);
         quote! {
+            #docs
             #(#shown)*
             #(#cfg)*
             #vis fn #ident(&self, #(#parameters),*) -> #call {
-                let #method = #descriptor;
+                let #local_method = #descriptor;
                 let mut #bytes = #door::Vec::with_capacity(64);
-                let #outgoing = #door::Outgoing::new(&mut #bytes, #method, #count) #(#sent)*.finish();
-                #door::call::<#select, #ty, _, #caller>(
-                    &self.caller,
-                    &self.options,
-                    #method,
-                    #outgoing.map(|()| #bytes),
-                    #answer,
-                )
+                let #outgoing = #door::Outgoing::new(&mut #bytes, #local_method, #count);
+                #(#sends)*
+                let #sent = #outgoing.finish().map(|()| #bytes);
+                #made
             }
         }
     });
@@ -88,15 +88,13 @@ fn methods(service: &Service, terms: &Terms) -> TokenStream {
     }
 }
 
-/// One link of the chain that writes the arguments: what is lent is sent as it is, what is owned by reference.
-fn send(argument: &Argument, terms: &Terms) -> TokenStream {
-    let codec = terms.codec(argument);
+/// Writes one argument: what is lent is sent as it is, what is owned by reference.
+fn send(argument: &Argument, outgoing: &Ident, terms: &Terms) -> TokenStream {
     let Argument { ident, passing, .. } = argument;
     let name = ident.unraw().to_string();
-    match passing {
-        Passing::Direct { .. } => quote!(.argument(#codec, #name, &#ident)),
-        Passing::Lent { .. } | Passing::Slice { .. } => quote!(.argument(#codec, #name, #ident)),
-    }
+    let reference = matches!(passing, Passing::Direct { .. } | Passing::Cow { .. }).then(|| quote!(&));
+    let sent = terms.with_argument(argument, "send", &quote!(#outgoing), &quote!(#name, #reference #ident));
+    quote!(let #outgoing = #sent;)
 }
 
 /// What the client's method returns.
@@ -120,11 +118,6 @@ fn sugar(service: &Service, terms: &Terms) -> TokenStream {
     let [new, with, connect, loopback] =
         ["new", "with", "connect", "loopback"].map(|name| unless_taken(service, name));
     let served = bounds::of_implementer(service, terms);
-    let docs = format!(
-        "A client of `service`, served in this process through the whole stack but the socket: for tests.\n\n\
-         `{}` is made of it.",
-        server
-    );
     let new = new.map(|cfg| {
         quote! {
             /// A client that makes its calls through `caller`.
@@ -159,7 +152,7 @@ fn sugar(service: &Service, terms: &Terms) -> TokenStream {
     });
     let loopback = loopback.map(|cfg| {
         quote! {
-            #[doc = #docs]
+            /// A client of `service`, served in this process through the whole stack but the socket: for tests.
             #cfg
             #vis fn loopback<#implementer>(service: #implementer) -> Self
             where

@@ -47,29 +47,26 @@ fn write(service: &Service) -> TokenStream {
     let (client, client_impls) = client::of(service, &terms);
     let (server, server_impls) = server::of(service, &terms);
     let as_trait = as_trait::of(service, &terms);
+    let probes = terms.probes(service);
     let descriptor = descriptor::of(service, &terms);
-    let cfg = &service.cfg;
+    let Service { cfg, lints, .. } = service;
     // The block keeps the descriptor out of the user's names; what stands in it is not linted twice.
     quote! {
         #item
         #client
         #server
         #(#cfg)*
+        #(#lints)*
         #[allow(
             dead_code,
-            deprecated,
-            missing_docs,
-            non_snake_case,
             private_bounds,
             private_interfaces,
-            unreachable_pub,
-            clippy::all,
-            clippy::pedantic,
             clippy::same_name_method,
             reason = "generated: the trait itself is linted"
         )]
         const _: () = {
             #descriptor
+            #probes
             #client_impls
             #as_trait
             #server_impls

@@ -20,14 +20,15 @@ pub(super) fn of(service: &Service, terms: &Terms) -> (TokenStream, TokenStream)
 //     pub struct CalculatorServer<T> { service: Arc<T> }
 fn structure(service: &Service, terms: &Terms) -> TokenStream {
     let Terms { door, server, implementer, .. } = terms;
-    let Service { item, cfg, shown, .. } = service;
+    let Service { item, cfg, shown, lints, .. } = service;
     let vis = &item.vis;
-    let docs = format!("Serves a [`{0}`].\n\n", item.ident.unraw());
+    let docs = format!(" Serves a [`{0}`].\n\n", item.ident.unraw());
     quote! {
         #[doc = #docs]
         #(#shown)*
         #(#cfg)*
-        #[allow(dead_code, unreachable_pub, reason = "generated: a program may use one side alone")]
+        #(#lints)*
+        #[allow(dead_code, reason = "generated: a program may use one side alone")]
         #vis struct #server<#implementer> {
             service: #door::Arc<#implementer>,
         }
@@ -120,13 +121,15 @@ fn handler(service: &Service, terms: &Terms) -> TokenStream {
 //         HandlerFuture::new(async move {
 //             let (id, name) = {
 //                 let mut incoming = Incoming::new(method, &payload)?;
-//                 let id = incoming.argument(owned::<u64>(), "id")?;
-//                 let name = incoming.argument(owned::<String>(), "name")?;
+//                 let id = receive(&mut incoming, owned::<u64>(), "id")?;
+//                 let name = receive(&mut incoming, owned::<String>(), "name")?;
 //                 (id, name)
 //             };
 //             drop(payload);
 //             let returned = <T as Store>::rename(&*service, id, name).await;
-//             respond::<Select<true>, _, _>(method, answer::<(), RenameError>(), returned)
+//             room().await;
+//             let form = form::<Select<true>, Result<(), RenameError>>();
+//             respond(method, returned, form, answer::<(), RenameError>())
 //         })
 //     }
 //
@@ -134,7 +137,7 @@ fn handler(service: &Service, terms: &Terms) -> TokenStream {
 // argument borrows from it.
 fn arm(service: &Service, method: &Method, request: &Ident, terms: &Terms) -> TokenStream {
     let Terms { door, implementer, .. } = terms;
-    let Method { ident, cfg, arguments, returns, .. } = method;
+    let Method { ident, cfg, arguments, .. } = method;
     let trait_ident = &service.item.ident;
     let index = Literal::u32_unsuffixed(method.index);
     let [local_method, local_service, payload, incoming, returned] =
@@ -144,8 +147,9 @@ fn arm(service: &Service, method: &Method, request: &Ident, terms: &Terms) -> To
     let idents: Vec<_> = arguments.iter().map(|argument| &argument.ident).collect();
     let reads = arguments.iter().map(|argument| {
         let Argument { ident, .. } = argument;
-        let (codec, name) = (terms.codec(argument), ident.unraw().to_string());
-        quote!(let #ident = #incoming.argument(#codec, #name)?;)
+        let name = ident.unraw().to_string();
+        let received = terms.with_argument(argument, "receive", &quote!(&mut #incoming), &quote!(#name));
+        quote!(let #ident = #received?;)
     });
     let read = quote!(#door::Incoming::new(#local_method, &#payload)?);
     let read = if arguments.is_empty() {
@@ -155,10 +159,10 @@ fn arm(service: &Service, method: &Method, request: &Ident, terms: &Terms) -> To
     };
     let release = (!method.borrows()).then(|| quote!(::core::mem::drop(#payload);));
     let passed = arguments.iter().map(|Argument { ident, passing, .. }| match passing {
-        Passing::Direct { .. } => quote!(#ident),
+        Passing::Direct { .. } | Passing::Cow { .. } => quote!(#ident),
         Passing::Lent { .. } | Passing::Slice { .. } => quote!(&#ident),
     });
-    let (select, answer, ty) = (terms.select(method), terms.answer(method), &returns.ty);
+    let response = terms.with_answer(method, "respond", &quote!(#local_method, #returned));
     quote! {
         #(#cfg)*
         ::core::option::Option::Some(#index) => {
@@ -169,7 +173,8 @@ fn arm(service: &Service, method: &Method, request: &Ident, terms: &Terms) -> To
                 #read
                 #release
                 let #returned = <#implementer as #trait_ident>::#ident(&*#local_service, #(#passed),*).await;
-                #door::respond::<#select, #ty, _>(#local_method, #answer, #returned)
+                #door::room().await;
+                #response
             })
         }
     }

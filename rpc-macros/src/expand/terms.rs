@@ -2,7 +2,7 @@
 //! wire. Does not put them together.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 
 use crate::model::{Argument, Method, Passing, Service, Shape};
@@ -52,51 +52,109 @@ impl Terms {
 
     /// Whether the method returns a `Result`, as a constant.
     pub(super) fn is_result(&self, method: &Method) -> TokenStream {
-        let Self { door, .. } = self;
-        let ty = &method.returns.ty;
         match method.returns.shape {
             Shape::Plain => quote!(false),
             Shape::Result => quote!(true),
-            Shape::Unknown => quote!({
-                use #door::Plain as _;
-                <#door::Probe<#ty>>::IS_RESULT
-            }),
+            Shape::Unknown => probe(method).into_token_stream(),
         }
     }
 
-    /// The codec of the method's answer, which is where its types are checked.
-    pub(super) fn answer(&self, method: &Method) -> TokenStream {
+    // Output:
+    //     const __TRAITWIRE_IS_RESULT_0: bool = {
+    //         use Plain as _;
+    //         <Probe<Answer>>::IS_RESULT
+    //     };
+    //
+    // A constant of the type itself wins over one of a trait: `Probe<Result<_, _>>` has its own.
+    /// The constants that ask the compiler what a type's text does not tell.
+    pub(super) fn probes(&self, service: &Service) -> TokenStream {
+        let Self { door, .. } = self;
+        let unknown = service.methods.iter().filter(|method| method.returns.shape == Shape::Unknown);
+        let probes = unknown.map(|method| {
+            let (name, cfg, ty) = (probe(method), &method.cfg, &method.returns.ty);
+            quote! {
+                #(#cfg)*
+                const #name: #door::bool = {
+                    use #door::Plain as _;
+                    <#door::Probe<#ty>>::IS_RESULT
+                };
+            }
+        });
+        probes.collect()
+    }
+
+    /// A use of the codec of the method's answer, which is where its types are checked: `function(arguments, form, codec)`.
+    pub(super) fn with_answer(
+        &self,
+        method: &Method,
+        function: &str,
+        arguments: &TokenStream,
+    ) -> TokenStream {
         let Self { door, .. } = self;
         let ty = &method.returns.ty;
-        if method.returns.shape == Shape::Plain {
-            return quote!(#door::answer::<#ty, ()>());
-        }
-        let select = self.select(method);
-        let (first, last) = ends(ty);
-        let part = |name: Ident| {
+        let types = if method.returns.shape == Shape::Plain {
+            quote!(#ty, ())
+        } else {
+            let (first, last) = ends(ty);
+            let (ok, detail) = (Ident::new("Ok", last), Ident::new("Detail", last));
             let head = quote_spanned!(first=> <);
-            quote!(#head #select as #door::Shape<#ty>>::#name)
+            let select = self.select(method);
+            let shape = quote!(#head #select as #door::Shape<#ty>>);
+            quote!(#shape::#ok, #shape::#detail)
         };
-        let ok = part(Ident::new("Ok", last));
-        let detail = part(Ident::new("Detail", last));
-        quote!(#door::answer::<#ok, #detail>())
+        let codec = self.call_at(ty, "answer", Some(&types), &TokenStream::new());
+        let select = self.select(method);
+        self.call_at(ty, function, None, &quote!(#arguments, #door::form::<#select, #ty>(), #codec))
     }
 
-    /// The codec of an argument, which is where its type is checked.
-    pub(super) fn codec(&self, argument: &Argument) -> TokenStream {
-        let Self { door, .. } = self;
-        let (function, ty) = match &argument.passing {
+    /// A use of an argument's codec, which is where its type is checked: `function(target, codec, arguments)`.
+    pub(super) fn with_argument(
+        &self,
+        argument: &Argument,
+        function: &str,
+        target: &TokenStream,
+        arguments: &TokenStream,
+    ) -> TokenStream {
+        let (constructor, ty) = match &argument.passing {
             Passing::Direct { borrows: false } => ("owned", &argument.ty),
             Passing::Direct { borrows: true } => ("view", &argument.ty),
+            Passing::Cow { ty } => ("cow", ty),
             Passing::Lent { ty, borrows: false } => ("owned", ty),
             Passing::Lent { ty, borrows: true } => ("view", ty),
             Passing::Slice { item, borrows: false } => ("slice", item),
             Passing::Slice { item, borrows: true } => ("slice_of_views", item),
         };
         let suffix = if argument.is_optional { "_or_default" } else { "" };
-        let function = format_ident!("{function}{suffix}");
-        quote!(#door::#function::<#ty>())
+        let codec =
+            self.call_at(ty, &format!("{constructor}{suffix}"), Some(&quote!(#ty)), &TokenStream::new());
+        self.call_at(ty, function, None, &quote!(#target, #codec, #arguments))
     }
+
+    /// A call of one of the runtime's functions that lies where the user wrote a type.
+    ///
+    /// What the compiler finds wrong with the type, it finds wherever a codec of it is named. As all of these lie at one
+    /// place, in the client and in the server, it says so once.
+    fn call_at(
+        &self,
+        ty: &Type,
+        function: &str,
+        types: Option<&TokenStream>,
+        arguments: &TokenStream,
+    ) -> TokenStream {
+        let (first, last) = ends(ty);
+        let door = self.door.clone().into_iter().map(|mut token| {
+            token.set_span(first);
+            token
+        });
+        let (door, function) = (TokenStream::from_iter(door), Ident::new(function, last));
+        let path = quote_spanned!(first=> #door::#function);
+        let types = types.map(|types| quote_spanned!(last=> ::<#types>));
+        quote_spanned!(last=> #path #types (#arguments))
+    }
+}
+
+fn probe(method: &Method) -> Ident {
+    format_ident!("__TRAITWIRE_IS_RESULT_{}", method.index)
 }
 
 /// The spans of a type's first and last token: an error at what stands between them is shown at the type.

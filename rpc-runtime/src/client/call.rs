@@ -43,10 +43,7 @@ type Read<T, E> = fn(&MethodDescriptor, &Response) -> Result<T, CallError<E>>;
 /// Unsent ── first poll ──▶ Sent ── answer ──▶ Over
 ///    └──────────── a mistake ───────────────▲
 /// ```
-#[expect(
-    clippy::large_enum_variant,
-    reason = "every call is unsent first, so a box would be one for each call"
-)]
+#[allow(clippy::large_enum_variant, reason = "every call is unsent first: a box would be one for each call")]
 enum State<C: Caller> {
     Unsent { caller: C, request: Request, mistake: Option<RpcError> },
     Sent(C::Future),

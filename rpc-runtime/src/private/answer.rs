@@ -87,6 +87,15 @@ impl<R: ResultType> Shape<R> for Select<true> {
     }
 }
 
+/// The shape and the type of what a method returns, said without a value.
+#[derive(Debug)]
+pub struct Form<S, R>(PhantomData<fn() -> (S, R)>);
+
+/// The form of a method that returns an `R` of shape `S`.
+pub const fn form<S: Shape<R>, R>() -> Form<S, R> {
+    Form(PhantomData)
+}
+
 /// The call of a method whose answer has this shape.
 pub type ShapedCall<C, R, const IS_RESULT: bool> =
     Call<C, <Select<IS_RESULT> as Shape<R>>::Ok, <Select<IS_RESULT> as Shape<R>>::Err>;

@@ -1,9 +1,11 @@
 //! Owns [`Argument`], how one argument travels, and a call's arguments on their way: [`Outgoing`] and [`Incoming`].
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
+use super::cow::{Lend, Lent};
 use super::travel::{Value, View, limits};
 use crate::call::{Code, Delivery, MethodDescriptor, Payload, RpcError};
 use crate::codec::{ArgumentsDecoder, ArgumentsEncoder, DecodeError, EncodeError};
@@ -96,6 +98,60 @@ pub const fn view_or_default<'de, T: View<'de> + Default>() -> impl Argument<'de
     Defaulted(PhantomData)
 }
 
+struct RequiredCow<B: ?Sized>(PhantomData<fn(&B)>);
+
+impl<'de, B: Lend + Serialize + ?Sized> Argument<'de> for RequiredCow<B> {
+    type Sent = Cow<'de, B>;
+    type Received = Cow<'de, B>;
+
+    fn write<'a>(
+        encoder: ArgumentsEncoder<'a>,
+        value: &Cow<'de, B>,
+    ) -> Result<ArgumentsEncoder<'a>, EncodeError> {
+        encoder.argument(&**value)
+    }
+
+    fn read(decoder: &mut ArgumentsDecoder<'de>, name: &'static str) -> Result<Cow<'de, B>, DecodeError> {
+        decoder.next(name).map(|Lent(lent)| lent)
+    }
+}
+
+struct DefaultedCow<B: ?Sized>(PhantomData<fn(&B)>);
+
+impl<'de, B: Lend + Serialize + ?Sized> Argument<'de> for DefaultedCow<B>
+where
+    B::Owned: Default,
+{
+    type Sent = Cow<'de, B>;
+    type Received = Cow<'de, B>;
+
+    fn write<'a>(
+        encoder: ArgumentsEncoder<'a>,
+        value: &Cow<'de, B>,
+    ) -> Result<ArgumentsEncoder<'a>, EncodeError> {
+        encoder.argument(&**value)
+    }
+
+    fn read(decoder: &mut ArgumentsDecoder<'de>, name: &'static str) -> Result<Cow<'de, B>, DecodeError> {
+        decoder.next_or_default(name).map(|Lent(lent)| lent)
+    }
+}
+
+/// An argument `Cow<'_, str>` or `Cow<'_, [u8]>`.
+pub const fn cow<'de, B: Lend + Serialize + ?Sized>()
+-> impl Argument<'de, Sent = Cow<'de, B>, Received = Cow<'de, B>> {
+    RequiredCow(PhantomData)
+}
+
+/// The same with `#[rpc(default)]`.
+pub const fn cow_or_default<'de, B>() -> impl Argument<'de, Sent = Cow<'de, B>, Received = Cow<'de, B>>
+where
+    B: Lend + Serialize + ?Sized,
+    B::Owned: Default,
+{
+    DefaultedCow(PhantomData)
+}
+
 /// Arguments on their way out. The first that cannot be encoded ends it.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
@@ -109,19 +165,21 @@ impl<'a> Outgoing<'a> {
         Self { method, encoder: Ok(ArgumentsEncoder::new(bytes, count)) }
     }
 
-    /// Writes the next argument.
-    #[must_use]
-    pub fn argument<'de, A: Argument<'de>>(self, _: A, name: &'static str, value: &A::Sent) -> Self {
-        let Self { method, encoder } = self;
-        let encoder = encoder
-            .and_then(|encoder| A::write(encoder, value).map_err(|error| not_encodable(method, name, error)));
-        Self { method, encoder }
-    }
-
     /// Ends the arguments.
     pub fn finish(self) -> Result<(), RpcError> {
         self.encoder.map(ArgumentsEncoder::finish)
     }
+}
+
+/// Writes the next argument.
+pub fn send<'a, 'de, A>(outgoing: Outgoing<'a>, _: A, name: &'static str, value: &A::Sent) -> Outgoing<'a>
+where
+    A: Argument<'de>,
+{
+    let Outgoing { method, encoder } = outgoing;
+    let encoder = encoder
+        .and_then(|encoder| A::write(encoder, value).map_err(|error| not_encodable(method, name, error)));
+    Outgoing { method, encoder }
 }
 
 #[cold]
@@ -145,11 +203,18 @@ impl<'de> Incoming<'de> {
             Err(error) => Err(not_decodable(method, error)),
         }
     }
+}
 
-    /// Reads the next one.
-    pub fn argument<A: Argument<'de>>(&mut self, _: A, name: &'static str) -> Result<A::Received, RpcError> {
-        A::read(&mut self.decoder, name).map_err(|error| not_decodable(self.method, error))
-    }
+/// Reads the next argument.
+pub fn receive<'de, A>(
+    incoming: &mut Incoming<'de>,
+    _: A,
+    name: &'static str,
+) -> Result<A::Received, RpcError>
+where
+    A: Argument<'de>,
+{
+    A::read(&mut incoming.decoder, name).map_err(|error| not_decodable(incoming.method, error))
 }
 
 #[cold]

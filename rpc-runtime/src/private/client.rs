@@ -1,6 +1,6 @@
 //! What a generated client does: makes calls, and reads their answers.
 
-use super::answer::{Answer, Shape};
+use super::answer::{Answer, Form, Shape};
 use super::travel::limits;
 use crate::call::{CallError, CallOptions, Caller, Code, Delivery, MethodDescriptor, Response, RpcError};
 use crate::client::Call;
@@ -12,6 +12,7 @@ pub fn call<S, R, A, C>(
     options: &CallOptions,
     method: &'static MethodDescriptor,
     arguments: Result<Vec<u8>, RpcError>,
+    _: Form<S, R>,
     _: A,
 ) -> Call<C, S::Ok, S::Err>
 where

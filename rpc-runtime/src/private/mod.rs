@@ -8,21 +8,23 @@
 mod answer;
 mod argument;
 mod client;
+mod cow;
 mod server;
 mod travel;
 
-pub use std::primitive::str;
+pub use std::primitive::{bool, str};
 pub use std::result::Result;
 pub use std::sync::Arc;
 pub use std::vec::Vec;
 
-pub use answer::{Answer, Plain, Probe, Select, Shape, ShapedCall, answer};
+pub use answer::{Answer, Form, Plain, Probe, Select, Shape, ShapedCall, answer, form};
 pub use argument::{
-    Argument, Incoming, Outgoing, owned, owned_or_default, slice, slice_of_views, slice_of_views_or_default,
-    slice_or_default, view, view_or_default,
+    Argument, Incoming, Outgoing, cow, cow_or_default, owned, owned_or_default, receive, send, slice,
+    slice_of_views, slice_of_views_or_default, slice_or_default, view, view_or_default,
 };
 pub use client::{ErrorOf, call, returned};
-pub use server::{index, method, respond, unimplemented};
+pub use cow::Lend;
+pub use server::{index, method, respond, room, unimplemented};
 pub use travel::{Value, View};
 
 pub use crate::call::{

@@ -1,9 +1,9 @@
 //! What a generated server does: finds a call's method, and writes its answer.
 
-use super::answer::{Answer, Shape};
+use super::answer::{Answer, Form, Shape};
 use crate::call::{
-    CallResult, Code, Delivery, HandlerFuture, MethodDescriptor, Payload, Request, Response, RpcError,
-    ServiceDescriptor,
+    CallResult, Code, Context, Delivery, HandlerFuture, MethodDescriptor, Payload, Request, Response,
+    RpcError, ServiceDescriptor,
 };
 use crate::codec::EncodeError;
 
@@ -37,8 +37,13 @@ pub fn unimplemented(service: &'static ServiceDescriptor, request: &Request) -> 
     HandlerFuture::ready(Err(RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text)))
 }
 
+/// Waits until the call's connection has room for another answer.
+pub async fn room() {
+    Context::current().room_for_answer().await;
+}
+
 /// The answer that a handler has returned, encoded.
-pub fn respond<S, R, A>(method: &'static MethodDescriptor, _: A, returned: R) -> CallResult
+pub fn respond<S, R, A>(method: &'static MethodDescriptor, returned: R, _: Form<S, R>, _: A) -> CallResult
 where
     S: Shape<R>,
     A: Answer<Ok = S::Ok, Detail = S::Detail>,

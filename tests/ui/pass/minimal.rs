@@ -1,0 +1,6 @@
+#[traitwire::rpc_service]
+trait Service {
+    async fn method(&self);
+}
+
+fn main() {}
