@@ -190,7 +190,7 @@ mod ours {
     use super::{Arc, AtomicBool, AtomicU64, Failure, Ordering};
 
     #[traitwire::rpc_service]
-    pub trait Adder {
+    pub(crate) trait Adder {
         async fn add(&self, a: i64, b: i64) -> i64;
     }
 
@@ -230,7 +230,7 @@ mod theirs {
     use super::{Arc, AtomicBool, AtomicU64, Failure, Ordering};
 
     #[tarpc::service]
-    pub trait Adder {
+    pub(crate) trait Adder {
         async fn add(a: i64, b: i64) -> i64;
     }
 
