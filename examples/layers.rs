@@ -87,7 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(server.serve());
 
     let channel = Channel::connect(&address).await?;
-    println!("without the word: {}", GreeterClient::new(channel.clone()).greet("Ada").await.unwrap_err());
+    println!("without the word: {:?}", GreeterClient::new(channel.clone()).greet("Ada").await);
     let greeter = GreeterClient::new(Say { inner: channel, word: "please" });
     println!("with it: {}", greeter.greet("Ada").await?);
     Ok(())
