@@ -156,6 +156,9 @@ pub const KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long it waits for a sign of life.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The shortest silence and the shortest wait that can be set: below it pings would be a flood of their own.
+pub const KEEPALIVE_LEAST: Duration = Duration::from_millis(10);
+
 /// A frame that has begun must bring [`FRAME_PROGRESS_BYTES`] more, or its end, within this time.
 pub const FRAME_PROGRESS: Duration = Duration::from_secs(10);
 

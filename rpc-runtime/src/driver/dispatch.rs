@@ -21,6 +21,9 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
 
     /// The machine refused a call.
     fn refused(&self, why: Refusal);
+
+    /// So many bytes were read and written.
+    fn moved(&self, read: u64, written: u64);
 }
 
 /// A method that was found.

@@ -22,6 +22,7 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     partial: Vec<u8>,
+    count: u64,
 }
 
 /// What a read found.
@@ -34,6 +35,11 @@ pub(super) enum Found {
 }
 
 impl Reading {
+    /// How many bytes were read since this was last asked.
+    pub(super) const fn take_count(&mut self) -> u64 {
+        std::mem::replace(&mut self.count, 0)
+    }
+
     /// Reads once, and gives the machine what came.
     pub(super) fn poll(
         &mut self,
@@ -61,6 +67,7 @@ impl Reading {
         if read.is_empty() {
             return Poll::Ready(Ok(Found::End));
         }
+        self.count += read.len() as u64;
         let taken = shared.with(|core| core.machine.handle_read(read, clock::now()));
         self.partial.extend_from_slice(&read[taken..]);
         Poll::Ready(Ok(Found::Bytes))
@@ -83,6 +90,7 @@ impl Reading {
         if read == 0 {
             return Poll::Ready(Ok(Found::End));
         }
+        self.count += read as u64;
         let taken = shared.with(|core| core.machine.handle_read(&self.partial, clock::now()));
         self.partial.drain(..taken);
         if self.partial.is_empty() {

@@ -113,6 +113,7 @@ impl Task {
         let more = self.read(cx);
         self.start(cx);
         self.write(cx);
+        self.count();
         if let Some(closed) = self.after() {
             self.is_closed = true;
             return Poll::Ready(closed);
@@ -150,6 +151,14 @@ impl Task {
             }
         }
         true
+    }
+
+    /// Tells how many bytes have moved since it was last told.
+    fn count(&mut self) {
+        let (read, written) = (self.reading.take_count(), self.writing.take_count());
+        if let Some(dispatch) = self.serving.as_ref().filter(|_| read + written > 0) {
+            dispatch.moved(read, written);
+        }
     }
 
     fn failed(&mut self, error: &io::Error) {
@@ -202,13 +211,10 @@ impl Task {
             clock::now,
             Some(room),
         );
-        let mut request = Request::received(
-            method.name.to_string().into(),
-            arguments,
-            metadata,
-            deadline,
-            self.peer.clone(),
-        );
+        // Known names are static: only an unknown one is copied.
+        let name =
+            route.map_or_else(|| method.name.to_string().into(), |route| route.method.full_name.into());
+        let mut request = Request::received(name, arguments, metadata, deadline, self.peer.clone());
         if let Some(route) = route {
             request.set_route(route.service, route.method);
         }

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use crate::call::{CallResult, Code, Context, Delivery, HandlerFuture, RpcError};
+use tracing::Span;
+
+use crate::call::{CallResult, Code, Context, Delivery, HandlerFuture, Peer, RpcError};
 use crate::driver::dispatch::{Dispatch, Finish};
 use crate::driver::shared::Shared;
 use crate::driver::stop::StopSignal;
@@ -22,6 +24,8 @@ use crate::proto::{CallId, Refusal};
 pub(super) struct Work {
     id: CallId,
     context: Context,
+    /// Entered whenever the handler is polled or dropped; costs nothing where nobody listens.
+    span: Span,
     /// None once it has ended.
     handler: Option<HandlerFuture>,
     shared: Arc<Shared>,
@@ -38,9 +42,16 @@ impl Work {
         shared: &Arc<Shared>,
         dispatch: &Arc<dyn Dispatch>,
     ) -> Self {
+        let span = tracing::debug_span!(
+            "call",
+            rpc.system.name = "traitwire",
+            rpc.method = context.method(),
+            network.peer.address = context.peer().map(Peer::address),
+        );
         Self {
             id,
             context,
+            span,
             handler: None,
             shared: Arc::clone(shared),
             dispatch: Arc::clone(dispatch),
@@ -52,7 +63,7 @@ impl Work {
     /// Begins: calls the handler for its future, which may panic too. Whether there is still something to poll.
     pub(super) fn begin(&mut self, begin: impl FnOnce() -> HandlerFuture) -> bool {
         self.dispatch.started();
-        match catch_unwind(AssertUnwindSafe(|| self.context.enter(begin))) {
+        match catch_unwind(AssertUnwindSafe(|| self.span.in_scope(|| self.context.enter(begin)))) {
             Ok(handler) => {
                 self.handler = Some(handler);
                 true
@@ -80,8 +91,9 @@ impl Work {
     /// Polls the handler, and answers if it is done.
     pub(super) fn poll_handler(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         let Some(handler) = &mut self.handler else { return Poll::Ready(()) };
-        let context = &self.context;
-        match catch_unwind(AssertUnwindSafe(|| context.enter(|| Pin::new(handler).poll(cx)))) {
+        let (context, span) = (&self.context, &self.span);
+        let poll = || span.in_scope(|| context.enter(|| Pin::new(handler).poll(cx)));
+        match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(result)) => {
                 self.ended(result);
@@ -141,7 +153,8 @@ impl Work {
     /// Drops the handler within its context; a panic in its `Drop` is its own affair.
     fn drop_handler(&mut self) {
         let handler = self.handler.take();
-        let dropped = catch_unwind(AssertUnwindSafe(|| self.context.enter(|| drop(handler))));
+        let drop_it = || self.span.in_scope(|| self.context.enter(|| drop(handler)));
+        let dropped = catch_unwind(AssertUnwindSafe(drop_it));
         if dropped.is_err() {
             tracing::error!(method = self.context.method(), "a handler panicked while it was dropped");
         }

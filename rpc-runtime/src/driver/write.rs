@@ -16,6 +16,7 @@ use crate::transport::Io;
 pub(super) struct Writing {
     segment: Vec<u8>,
     at: usize,
+    count: u64,
 }
 
 /// Why writing stopped.
@@ -30,6 +31,11 @@ pub(super) enum Wrote {
 }
 
 impl Writing {
+    /// How many bytes were written since this was last asked.
+    pub(super) const fn take_count(&mut self) -> u64 {
+        std::mem::replace(&mut self.count, 0)
+    }
+
     /// Whether no segment is half written.
     pub(super) fn is_idle(&self) -> bool {
         self.segment.is_empty()
@@ -72,6 +78,7 @@ impl Writing {
     /// Notes that the transport took bytes; says whether the segment is done.
     fn took(&mut self, bytes: usize, shared: &Shared) -> bool {
         self.at += bytes;
+        self.count += bytes as u64;
         let done = (self.at == self.segment.len()).then(|| std::mem::take(&mut self.segment));
         let is_done = done.is_some();
         if is_done {

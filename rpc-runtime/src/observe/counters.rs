@@ -12,9 +12,12 @@ pub struct Counters {
     connections: AtomicU64,
     started: AtomicU64,
     finished: AtomicU64,
-    failed: AtomicU64,
+    /// By the code's number; those without a name together, at 0.
+    failed: [AtomicU64; NAMED],
     cancelled: AtomicU64,
     panicked: AtomicU64,
+    read: AtomicU64,
+    written: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
 }
 
@@ -30,12 +33,17 @@ pub struct CountersSnapshot {
     pub started: u64,
     /// Handlers that ended by themselves, with whatever outcome.
     pub finished: u64,
-    /// Those of them that ended with an error other than the service's own.
-    pub failed: u64,
+    /// Those of them that ended with an error other than the service's own, by its code. Codes without a name count as
+    /// `unknown`.
+    pub failed: BTreeMap<Code, u64>,
     /// Handlers dropped before their end.
     pub cancelled: u64,
     /// Handlers that panicked.
     pub panicked: u64,
+    /// Bytes read from clients.
+    pub bytes_read: u64,
+    /// Bytes written to clients.
+    pub bytes_written: u64,
     /// Calls refused before any handler was started, by reason.
     pub refused: BTreeMap<&'static str, u64>,
 }
@@ -58,9 +66,11 @@ impl Counters {
             in_flight: started.saturating_sub(finished + cancelled + panicked),
             started,
             finished,
-            failed: read(&self.failed),
+            failed: self.failures(),
             cancelled,
             panicked,
+            bytes_read: read(&self.read),
+            bytes_written: read(&self.written),
             refused: Refused::ALL
                 .iter()
                 .map(|why| (why.name(), read(&self.refused[*why as usize])))
@@ -68,6 +78,22 @@ impl Counters {
         }
     }
 }
+
+impl Counters {
+    fn failures(&self) -> BTreeMap<Code, u64> {
+        let mut failures = BTreeMap::new();
+        for (number, counter) in self.failed.iter().enumerate() {
+            let count = counter.load(Ordering::Relaxed);
+            if count > 0 {
+                *failures.entry(Code::from_u16(number as u16)).or_default() += count;
+            }
+        }
+        failures
+    }
+}
+
+/// The codes that have a name, and one place for those that have none.
+const NAMED: usize = Code::NAMED.len() + 1;
 
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
@@ -88,8 +114,9 @@ impl Observer for Counters {
 
     fn call_finished(&self, code: Option<Code>) {
         add(&self.finished);
-        if code.is_some() {
-            add(&self.failed);
+        if let Some(code) = code {
+            let at = usize::from(code.as_u16());
+            add(&self.failed[if at < NAMED { at } else { 0 }]);
         }
     }
 
@@ -101,6 +128,11 @@ impl Observer for Counters {
         add(&self.panicked);
     }
 
+    fn bytes_moved(&self, read: u64, written: u64) {
+        self.read.fetch_add(read, Ordering::Relaxed);
+        self.written.fetch_add(written, Ordering::Relaxed);
+    }
+
     fn call_turned_away(&self, why: Refused) {
         self.started.fetch_sub(1, Ordering::Relaxed);
         add(&self.refused[why as usize]);
@@ -108,5 +140,31 @@ impl Observer for Counters {
 
     fn call_refused(&self, why: Refused) {
         add(&self.refused[why as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_counted_where_it_belongs() {
+        let counters = Counters::new();
+        counters.connection_opened();
+        for _ in 0..6 {
+            counters.call_started();
+        }
+        counters.call_finished(None);
+        counters.call_finished(Some(Code::INTERNAL));
+        counters.call_finished(Some(Code::from_u16(999)));
+        counters.call_cancelled();
+        counters.call_turned_away(Refused::BadArgument);
+        counters.call_refused(Refused::Expired);
+        counters.bytes_moved(10, 20);
+        let counted = counters.snapshot();
+        assert_eq!((counted.connections, counted.started, counted.finished, counted.in_flight), (1, 5, 3, 1));
+        assert_eq!(counted.failed, BTreeMap::from([(Code::UNKNOWN, 1), (Code::INTERNAL, 1)]));
+        assert_eq!((counted.refused["bad_argument"], counted.refused["expired"]), (1, 1));
+        assert_eq!((counted.bytes_read, counted.bytes_written), (10, 20));
     }
 }

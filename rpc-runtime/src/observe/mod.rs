@@ -36,6 +36,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = why;
     }
 
+    /// So many bytes were read from clients and written to them.
+    fn bytes_moved(&self, read: u64, written: u64) {
+        let _ = (read, written);
+    }
+
     /// A call was refused before it was started at all.
     fn call_refused(&self, why: Refused) {
         let _ = why;

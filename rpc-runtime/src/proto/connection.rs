@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::limits;
 use crate::proto::assembly::Budget;
 use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall, Untaken};
 use crate::proto::handshake::{Handshake, Progressed};
@@ -56,6 +57,9 @@ impl Connection {
     pub fn new(side: Side, mut config: Config, now: Instant) -> Self {
         // A payload's total is a `u32` on the wire.
         config.message = config.message.min(u32::MAX as usize);
+        // At once and for ever are no times to wait for a sign of life.
+        config.keepalive = config.keepalive.map(|silence| silence.max(limits::KEEPALIVE_LEAST));
+        config.keepalive_timeout = config.keepalive_timeout.max(limits::KEEPALIVE_LEAST);
         // With no room at all nothing would ever start.
         config.output = config.output.max(1);
         config.bulk = config.bulk.max(1);

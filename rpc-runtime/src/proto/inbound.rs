@@ -302,7 +302,7 @@ impl Inbound {
                     Delivery::Executed
                 }
                 State::Answering => {
-                    tools.output.bulk.remove(id);
+                    tools.output.withdraw(id);
                     Delivery::Executed
                 }
                 State::Assembling { partial, .. } => {
@@ -479,7 +479,7 @@ impl Inbound {
             }
             // ## Answering => ended: the rest of the answer is not wanted.
             State::Answering => {
-                tools.output.bulk.remove(id);
+                tools.output.withdraw(id);
                 let error = stopped_handler(why);
                 self.end_with(id, &error, tools);
             }

@@ -20,6 +20,7 @@
 //! | `handshake` | the preface and the peer's HELLO |
 //! | `outbound` | the calls that this side makes, from the queue to the answer |
 //! | `inbound` | the calls that the peer makes, from the first frame to the last |
+//! | `answer`, `refusals`, `tools` | how answers are read, the words of refusals, what is lent to those who move a call |
 //! | `names` | method names bound to numbers, each way |
 //! | `assembly` | payloads that arrive in parts, and the budget for large ones |
 //! | `output` | framed bytes in their order, and what of them the transport took |

@@ -15,6 +15,7 @@ use crate::proto::deadlines::Earliest;
 use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
+use crate::proto::output::Output;
 use crate::proto::refusals::{check_head, expired, retired, too_large};
 use crate::proto::tools::Tools;
 use crate::proto::{Config, ConnectionError, Misbehaviour, Side};
@@ -285,7 +286,7 @@ impl Outbound {
             }
         }
         for key in due {
-            let delivery = self.delivery(key, None);
+            let delivery = self.delivery(key, None, tools.output);
             let text = self.calls.get(key).map_or_else(String::new, |call| spent(call, tools.now));
             self.give_up(key, tools);
             let outcome = Received::Error(expired(delivery, text));
@@ -305,7 +306,7 @@ impl Outbound {
         self.queue.clear();
         let keys: Vec<usize> = self.calls.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let outcome = Received::Error(error.cut(self.delivery(key, written)));
+            let outcome = Received::Error(error.cut(self.delivery(key, written, tools.output)));
             self.end(key, outcome, tools);
         }
     }
@@ -451,7 +452,7 @@ impl Outbound {
                 self.held -= arguments;
                 let id = call.id;
                 call.deadline = None;
-                tools.output.bulk.remove(id);
+                tools.output.withdraw(id);
                 tools.output.frame(|out| write_cancel(out, id));
             }
             State::Sent { call: sent, held, .. } => {
@@ -495,7 +496,7 @@ impl Outbound {
             // The answer came before the last argument byte left: the rest is of no use.
             State::Sending { arguments, mut call } => {
                 self.held -= arguments;
-                call.arguments = tools.output.bulk.remove(entry.id).unwrap_or_default();
+                call.arguments = tools.output.withdraw(entry.id).unwrap_or_default();
                 Some(call)
             }
             State::Sent { call, held, .. } => {
@@ -507,14 +508,18 @@ impl Outbound {
     }
 
     /// What is known of a call that ends here and now.
-    fn delivery(&self, key: usize, written: Option<u64>) -> Delivery {
-        match self.calls.get(key).map(|call| &call.state) {
+    fn delivery(&self, key: usize, written: Option<u64>, output: &Output) -> Delivery {
+        let end = match self.calls.get(key).map(|call| (&call.state, call.id)) {
+            None | Some((State::Queued { .. }, _)) => None,
+            Some((State::Sending { .. }, id)) => output.framed_end(id),
+            Some((State::Sent { end, .. }, _)) => Some(*end),
+            Some((State::Abandoned, _)) => return Delivery::Unknown,
+        };
+        match end {
             // Without its last byte no handler can have been started.
-            None | Some(State::Queued { .. } | State::Sending { .. }) => Delivery::NotSent,
-            Some(State::Sent { end, .. }) if written.is_some_and(|written| *end > written) => {
-                Delivery::NotSent
-            }
-            Some(State::Sent { .. } | State::Abandoned) => Delivery::Unknown,
+            None => Delivery::NotSent,
+            Some(end) if written.is_some_and(|written| end > written) => Delivery::NotSent,
+            Some(_) => Delivery::Unknown,
         }
     }
 

@@ -15,7 +15,8 @@ use crate::wire::{Goaway, Hello, Kind, PREFACE, write_number};
 /// 2. `segments`: CALL, NAME, REPLY, ERROR, CANCEL, GOAWAY, in the order in which they were framed, because CALLs
 ///    rise, a CANCEL follows its CALL, and a peer that has read a GOAWAY knows of all calls of its sender and may
 ///    close when it has none. A segment holds whole frames.
-/// 3. `bulk`: the rest of large payloads, framed only when the two others are empty.
+/// 3. `bulk`: the rest of large payloads, framed when the two others are empty. After each [`limits::FRAME_SHARED`] bytes
+///    of the second lane one of its frames goes there, so that a steady flow of small calls does not starve large ones.
 ///
 /// Positions count the bytes of the second and third lane. Invariant: `written <= handed out <= framed`.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Output {
     in_hand: VecDeque<(usize, usize)>,
     framed: u64,
     written: u64,
+    /// What the second lane has had since the third one had its turn.
+    since_bulk: usize,
     spare: Vec<u8>,
     finished: Vec<(u32, Vec<u8>, u64)>,
 }
@@ -45,6 +48,7 @@ impl Output {
             in_hand: VecDeque::new(),
             framed: 0,
             written: 0,
+            since_bulk: 0,
             spare: Vec::new(),
             finished: Vec::new(),
         }
@@ -52,14 +56,29 @@ impl Output {
 
     /// Appends frames whose order matters; hands back the position after their last byte.
     pub(super) fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let end = self.append(|segment, _| {
+            write(segment);
+            None
+        });
+        if self.since_bulk >= limits::FRAME_SHARED && self.bulk.has_ready() {
+            self.append(|segment, bulk| bulk.cut(false, segment));
+            self.since_bulk = 0;
+        }
+        end
+    }
+
+    /// Appends to the last segment, and notes a payload that this has framed to its end.
+    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut BulkQueue) -> Option<(u32, Vec<u8>)>) -> u64 {
         let open = self.segments.back().is_some_and(|segment| segment.len() < limits::SEGMENT);
         if !open {
             self.segments.push_back(std::mem::take(&mut self.spare));
         }
         if let Some(segment) = self.segments.back_mut() {
             let before = segment.len();
-            write(segment);
+            let finished = write(segment, &mut self.bulk);
+            self.since_bulk += segment.len() - before;
             self.framed += (segment.len() - before) as u64;
+            self.finished.extend(finished.map(|(id, payload)| (id, payload, self.framed)));
         }
         self.framed
     }
@@ -137,6 +156,20 @@ impl Output {
     /// A payload that has been framed to its end, and the position after its last byte.
     pub(super) fn poll_finished(&mut self) -> Option<(u32, Vec<u8>, u64)> {
         self.finished.pop()
+    }
+
+    /// The position after a payload that has been framed to its end and not been asked for yet.
+    pub(super) fn framed_end(&self, id: u32) -> Option<u64> {
+        self.finished.iter().find(|(finished, ..)| *finished == id).map(|(.., end)| *end)
+    }
+
+    /// Takes a payload back, whether or not all of it is framed.
+    pub(super) fn withdraw(&mut self, id: u32) -> Option<Vec<u8>> {
+        let finished = self.finished.iter().position(|(finished, ..)| *finished == id);
+        match finished {
+            Some(at) => Some(self.finished.swap_remove(at).1),
+            None => self.bulk.remove(id),
+        }
     }
 
     /// The transport took so many bytes.

@@ -124,6 +124,10 @@ impl Dispatch for Core {
         });
     }
 
+    fn moved(&self, read: u64, written: u64) {
+        self.tell(|observer| observer.bytes_moved(read, written));
+    }
+
     fn refused(&self, why: Refusal) {
         self.tell(|observer| {
             observer.call_refused(match why {

@@ -93,6 +93,34 @@ fn large_does_not_block_small() {
 }
 
 #[test]
+fn a_steady_flow_of_small_calls_does_not_starve_a_large_one() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(&payload(1, 1 << 20), now);
+    pair.drive_until_granted();
+    let mut written = 0;
+    // The small lane is never empty: each write is followed by as many small calls again.
+    while !pair.server.started.iter().any(|call| call.arguments.bytes().len() == 1 << 20) {
+        while pair.client.machine.backlog() < 2 * limits::SEGMENT
+            && pair.client.machine.outbound_calls().0 < 900
+        {
+            pair.client.call(&payload(2, 1_000), now);
+        }
+        let Some(segment) = pair.client.machine.poll_transmit() else { break };
+        written += segment.len();
+        pair.client.machine.handle_written(segment.len(), now);
+        pair.server.inbox.extend(segment);
+        pair.client.writes = false;
+        pair.drive();
+        while pair.server.started.first().is_some_and(|call| call.arguments.bytes().len() == 1_000) {
+            pair.server.echo(now);
+        }
+        pair.drive();
+        assert!(written < 8 << 20, "{written} bytes went by");
+    }
+}
+
+#[test]
 fn two_large_payloads_take_turns() {
     let mut pair = Pair::new();
     let now = pair.now;

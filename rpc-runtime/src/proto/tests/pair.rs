@@ -201,6 +201,15 @@ impl Pair {
         panic!("the machines do not come to rest");
     }
 
+    /// Moves bytes until the client may send all of a large payload.
+    pub(super) fn drive_until_granted(&mut self) {
+        let before = self.sent.1;
+        while self.sent.1 == before {
+            assert!(self.step());
+        }
+        self.client.listen(self.now);
+    }
+
     /// Moves what is there once, each way.
     pub(super) fn step(&mut self) -> bool {
         let (now, chunk) = (self.now, self.chunk);
