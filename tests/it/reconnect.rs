@@ -106,3 +106,11 @@ fn a_runtime_that_ends_takes_no_call_with_it_silently() {
     let error = second.block_on(waiting).unwrap().unwrap_err();
     assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::Unknown), "{error}");
 }
+
+#[test]
+fn a_call_outside_of_any_runtime_is_an_error_and_no_panic() {
+    let channel = Channel::builder().lazy("tcp://127.0.0.1:1").unwrap();
+    let error = futures::FutureExt::now_or_never(call(&channel, "Hand.echo", "x")).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent), "{error}");
+    assert!(error.message().contains("tokio runtime"), "{error}");
+}

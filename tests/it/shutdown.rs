@@ -110,3 +110,17 @@ async fn a_call_that_the_draining_server_never_saw_is_sent_to_its_successor() {
     assert!(second.ledger.counts().0 > 0);
     assert_eq!(first.ledger.counts().0 + second.ledger.counts().0, 51);
 }
+
+#[tokio::test]
+async fn a_server_whose_future_is_dropped_finishes_and_answers_nobody_else() {
+    let served = serve("mem://dropped").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let slow = tokio::spawn({
+        let channel = channel.clone();
+        async move { call(&channel, "Hand.sleep", "100").await }
+    });
+    until("the call is accepted", || served.ledger.counts().0 == 1).await;
+    served.done.abort();
+    assert_eq!(slow.await.unwrap().unwrap(), b"100");
+    assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap_err().code(), Code::UNAVAILABLE);
+}

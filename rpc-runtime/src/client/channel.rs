@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::call::{Caps, Code, Delivery, RpcError, Service};
 use crate::client::reconnect::{Found, Reconnect};
@@ -102,7 +103,11 @@ impl Channel {
                 Found::Connection(shared) => return Poll::Ready(Ok(shared)),
                 Found::BackOff { until, error } => return Poll::Ready(Err(Failed { until, error })),
                 // A task, so that the attempt goes on if this call is dropped: others wait for it too.
-                Found::Attempt => drop(tokio::spawn(Attempt::new(&self.inner).run())),
+                Found::Attempt => match Handle::try_current() {
+                    Ok(runtime) => drop(runtime.spawn(Attempt::new(&self.inner).run())),
+                    // Tells whoever waits, and the next round finds it.
+                    Err(_) => drop(Attempt::new(&self.inner)),
+                },
             }
         }
     }
@@ -156,10 +161,10 @@ impl Attempt {
 }
 
 impl Drop for Attempt {
-    /// The runtime ended before the attempt did: nobody else would ever tell those who wait.
+    /// The runtime ended before the attempt did, or there is none: nobody else would ever tell those who wait.
     fn drop(&mut self) {
         if let Some(channel) = self.channel.take() {
-            let text = "no connection: the runtime that made it has ended";
+            let text = "no connection: it is made within a tokio runtime, and there is none, or it has ended";
             channel.attempted(Err(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text)));
         }
     }

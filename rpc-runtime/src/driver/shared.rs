@@ -154,35 +154,47 @@ impl Shared {
 
     /// Waits for the end of a call. The ticket is void once this is ready.
     pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Ended> {
-        let mut core = self.core.lock();
-        let Some(place) = core.places.get_mut(ticket.0) else { return Poll::Pending };
-        match &mut place.waiter {
-            Waiter::Waiting(waker) => waker.clone_from(cx.waker()),
-            Waiter::Nobody => place.waiter = Waiter::Waiting(cx.waker().clone()),
-            Waiter::Done(_) => {
-                if let Waiter::Done(ended) = core.places.remove(ticket.0).waiter {
-                    return Poll::Ready(*ended);
+        // The caller is mostly known already; if not, its waker is cloned outside of the lock, and the one that it
+        // replaces is dropped there too: both are code of somebody else.
+        let mut waker = None;
+        loop {
+            let mut core = self.core.lock();
+            let Some(place) = core.places.get_mut(ticket.0) else { return Poll::Pending };
+            match (&mut place.waiter, waker.take()) {
+                (Waiter::Done(_), _) => {
+                    if let Waiter::Done(ended) = core.places.remove(ticket.0).waiter {
+                        return Poll::Ready(*ended);
+                    }
                 }
+                (Waiter::Waiting(known), _) if known.will_wake(cx.waker()) => return Poll::Pending,
+                (waiter, Some(waker)) => {
+                    let replaced = std::mem::replace(waiter, Waiter::Waiting(waker));
+                    drop(core);
+                    drop(replaced);
+                    return Poll::Pending;
+                }
+                (Waiter::Waiting(_) | Waiter::Nobody, None) => {}
             }
+            drop(core);
+            waker = Some(cx.waker().clone());
         }
-        Poll::Pending
     }
 
     /// Gives a call up. Must not be said of one whose end was taken.
     pub(crate) fn cancel(&self, ticket: Ticket) {
-        self.with(|core| {
-            let Some(Place { key, waiter }) = core.places.try_remove(ticket.0) else { return };
-            match waiter {
-                Waiter::Waiting(_) | Waiter::Nobody => core.machine.cancel(key, clock::now()),
-                // It is not the machine's any more: its key may serve another call there.
-                Waiter::Done(ended) => match ended.outcome {
-                    Received::Reply { body, .. } | Received::App { detail: body, .. } => {
-                        core.machine.release(body, clock::now());
-                    }
-                    Received::Error(_) => {}
-                },
+        let given_up = self.with(|core| {
+            let place = core.places.try_remove(ticket.0)?;
+            if !matches!(place.waiter, Waiter::Done(_)) {
+                core.machine.cancel(place.key, clock::now());
             }
+            Some(place.waiter)
         });
+        // One that has ended is not the machine's any more: its key may serve another call there.
+        if let Some(Waiter::Done(ended)) = given_up
+            && let Received::Reply { body, .. } | Received::App { detail: body, .. } = ended.outcome
+        {
+            self.with(|core| core.machine.release(body, clock::now()));
+        }
         self.task.wake();
     }
 
@@ -274,9 +286,13 @@ impl Core {
         }
     }
 
-    /// Remembers how to stop a handler that has become a task.
-    pub(super) fn note_running(&mut self, id: CallId, stop: Arc<StopSignal>) {
-        self.running.insert(id, stop);
+    /// Remembers how to stop a handler that is to become a task; false if it is to be stopped already.
+    pub(super) fn note_running(&mut self, id: CallId, stop: Arc<StopSignal>) -> bool {
+        let wanted = self.machine.is_running(id);
+        if wanted {
+            self.running.insert(id, stop);
+        }
+        wanted
     }
 
     /// Takes all events, and notes what they want done.

@@ -236,7 +236,11 @@ impl Task {
                 return;
             }
         }
-        self.shared.with(|core| core.note_running(id, work.stop_signal()));
+        // The end of a oneway call is not the end of its handler; any other one may have been stopped meanwhile.
+        let oneway = descriptor.is_some_and(|method| method.oneway);
+        if !oneway && !self.shared.with(|core| core.note_running(id, work.stop_signal())) {
+            return drop(work);
+        }
         if blocking {
             let runtime = Handle::current();
             tokio::task::spawn_blocking(move || runtime.block_on(work));

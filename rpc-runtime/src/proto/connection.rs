@@ -293,6 +293,11 @@ impl Connection {
         self.inbound.open()
     }
 
+    /// Whether a call of the peer is with a handler that has not been told to stop.
+    pub fn is_running(&mut self, id: CallId) -> bool {
+        self.inbound.is_running(id)
+    }
+
     /// What the peer said of itself, once it has.
     pub const fn peer(&self) -> Option<&Hello> {
         self.outbound.peer()

@@ -347,6 +347,11 @@ impl Inbound {
         !self.line.is_empty()
     }
 
+    /// Whether a handler has the call and has not been told to stop.
+    pub(super) fn is_running(&mut self, id: CallId) -> bool {
+        matches!(self.state(id.0), Some(State::Running))
+    }
+
     pub(super) const fn highest(&self) -> u32 {
         self.highest
     }

@@ -29,6 +29,7 @@ pub(super) async fn serve(
     stop: Stop,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
+    let abandoned = Abandoned(Arc::clone(&core));
     {
         let core = &core;
         let loops = listeners.iter_mut().map(|(prefix, listener)| {
@@ -43,7 +44,8 @@ pub(super) async fn serve(
         }
     }
     drop(listeners);
-    core.drain();
+    // Drains, as it would if this future were dropped.
+    drop(abandoned);
     if tokio::time::timeout(grace, core.wait_until_empty()).await.is_ok() {
         return Drained { cut: 0 };
     }
@@ -52,6 +54,16 @@ pub(super) async fn serve(
     // Twice: once to say farewell, once to wait until it is heard.
     let _ = tokio::time::timeout(limits::FAREWELL * 2, core.wait_until_empty()).await;
     Drained { cut }
+}
+
+/// Tells the connections of a server to finish what they have when nobody serves any more: also when the future that
+/// served is dropped, because a server that is gone must not go on answering.
+struct Abandoned(Arc<Core>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.drain();
+    }
 }
 
 /// How a server ended.
