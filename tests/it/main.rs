@@ -9,3 +9,4 @@ mod reconnect;
 mod shutdown;
 mod stranger;
 mod support;
+mod transport;
