@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
-use traitwire_tests::ConformanceClient;
+use traitwire_tests::{ConformanceClient, Counts};
 
 /// A `conformance-server` at work.
 struct Server {
@@ -30,6 +30,18 @@ impl Server {
         let line = lines.next_line().await.unwrap().unwrap();
         let uri = line.strip_prefix("listening ").unwrap().to_owned();
         Self { child, uri }
+    }
+
+    /// Waits until the server's counters say so; fails after five seconds.
+    async fn counts_until(&self, what: &str, check: impl Fn(&Counts) -> bool) {
+        let client = ConformanceClient::connect(&self.uri).await.unwrap();
+        for _ in 0..5_000 {
+            if check(&client.counters().await.unwrap()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("not within five seconds: {what}: {:?}", client.counters().await);
     }
 
     async fn terminate(&mut self) {
@@ -67,8 +79,8 @@ async fn every_kind_of_call_is_told_as_it_ended() {
         r#"{"id":1,"method":"add","args":[2,3]}"#,
         r#"{"id":2,"method":"echo","args":[{"bytes":"aGVsbG8="}]}"#,
         r#"{"id":3,"method":"fail","args":[7,"no"]}"#,
-        r#"{"id":4,"method":"sleep","args":[60000],"timeout_ms":50}"#,
-        r#"{"id":5,"method":"sleep","args":[60000],"cancel_after_ms":50}"#,
+        r#"{"id":4,"method":"sleep","args":[60000],"timeout_ms":1500}"#,
+        r#"{"id":5,"method":"sleep","args":[60000],"cancel_after_ms":1500}"#,
         r#"{"id":6,"method":"nothing","args":[]}"#,
         r#"{"id":7,"method":"chain","args":[2],"timeout_ms":9000}"#,
         r#"{"id":8,"method":"tree","args":[{"Not":{"Node":["Leaf","Leaf"]}}]}"#,
@@ -114,10 +126,7 @@ async fn every_kind_of_call_is_told_as_it_ended() {
     std::fs::remove_file(&ledger).unwrap();
 
     // The two handlers that were cancelled are dropped when the server has heard of it.
-    let watcher = ConformanceClient::connect(&server.uri).await.unwrap();
-    while watcher.counters().await.unwrap().cancelled < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    server.counts_until("both are dropped", |counts| counts.cancelled == 2).await;
     let (counted, status) = client(&server.uri, r#"{"id":1,"method":"counters"}"#).await;
     assert_eq!(status.code(), Some(0));
     let counters = &counted["1"]["ok"];
@@ -136,11 +145,8 @@ async fn a_drain_that_cuts_calls_ends_with_one() {
     let uri = server.uri.clone();
     let calls =
         tokio::spawn(async move { client(&uri, r#"{"id":1,"method":"sleep","args":[60000]}"#).await });
-    let watcher = ConformanceClient::connect(&server.uri).await.unwrap();
     // The call that asks counts itself.
-    while watcher.counters().await.unwrap().in_flight < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    server.counts_until("the call is accepted", |counts| counts.in_flight == 2).await;
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(1));
     let (ended, _) = calls.await.unwrap();
