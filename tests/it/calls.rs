@@ -141,6 +141,32 @@ async fn a_oneway_call_ends_before_its_handler() {
 }
 
 #[tokio::test]
+async fn an_error_that_holds_its_request_does_not_hang_the_connection() {
+    let served = serve("mem://keeps").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let error = call(&channel, "Hand.keep", "x").await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::INTERNAL, "it keeps its request"));
+    assert_eq!(call(&channel, "Hand.echo", "alive").await.unwrap(), b"alive");
+}
+
+#[tokio::test]
+async fn a_panic_that_panics_when_it_is_dropped_costs_its_call_only() {
+    let served = serve("mem://panic-bomb").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    let (beside, error) = tokio::join!(call(&channel, "Hand.sleep", "50"), call(&channel, "Hand.bomb", ""));
+    assert_eq!(error.unwrap_err().code(), Code::INTERNAL);
+    assert_eq!(beside.unwrap(), b"50");
+}
+
+#[tokio::test]
+async fn a_oneway_handler_is_dropped_at_its_deadline() {
+    let served = serve("mem://oneway-deadline").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    call_within(&channel, Duration::from_millis(50), "Hand.notify", "60000").await.unwrap();
+    super::support::until("it is dropped", || served.ledger.counts() == (1, 0, 1)).await;
+}
+
+#[tokio::test]
 async fn layers_may_answer_before_anything_is_decoded() {
     struct Gate<H>(H);
     impl<H: Handler> Handler for Gate<H> {

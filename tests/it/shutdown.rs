@@ -124,3 +124,14 @@ async fn a_server_whose_future_is_dropped_finishes_and_answers_nobody_else() {
     assert_eq!(slow.await.unwrap().unwrap(), b"100");
     assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap_err().code(), Code::UNAVAILABLE);
 }
+
+#[tokio::test]
+async fn handlers_of_oneway_calls_are_waited_for() {
+    let served = serve("mem://oneway-drain").await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    call(&channel, "Hand.notify", "100").await.unwrap();
+    assert_eq!(served.ledger.counts(), (1, 0, 0));
+    served.handle.shutdown();
+    assert_eq!(served.done.await.unwrap().cut, 0);
+    assert_eq!(served.ledger.counts(), (1, 1, 0));
+}

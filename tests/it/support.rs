@@ -24,6 +24,8 @@ pub(crate) static HAND: ServiceDescriptor = ServiceDescriptor::new(
         MethodDescriptor::new("drop_panics", "Hand.drop_panics", 7),
         MethodDescriptor::new("inherit", "Hand.inherit", 8),
         MethodDescriptor::new("stall", "Hand.stall", 9),
+        MethodDescriptor::new("bomb", "Hand.bomb", 10),
+        MethodDescriptor::new("keep", "Hand.keep", 11),
     ],
 );
 
@@ -65,6 +67,11 @@ impl Handler for Hand {
         };
         match method.name {
             "panic" => HandlerFuture::new(async move { panic!("on purpose") }),
+            "bomb" => HandlerFuture::new(async move { std::panic::panic_any(Bomb) }),
+            "keep" => {
+                let error = RpcError::new(Code::INTERNAL, Delivery::Executed, "it keeps its request");
+                HandlerFuture::ready(Err(error.with_source(Keeps(request))))
+            }
             "drop_panics" => HandlerFuture::new(async move {
                 let _bomb = Bomb;
                 std::future::pending().await
@@ -111,6 +118,18 @@ fn millis(bytes: &[u8]) -> Duration {
     let text = std::str::from_utf8(bytes).unwrap_or_default();
     Duration::from_millis(text.parse().unwrap_or(0))
 }
+
+/// An error that holds a request of the connection that it goes back on.
+#[derive(Debug)]
+struct Keeps(#[expect(dead_code, reason = "held, not used")] Request);
+
+impl std::fmt::Display for Keeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("keeps a request")
+    }
+}
+
+impl std::error::Error for Keeps {}
 
 struct Bomb;
 

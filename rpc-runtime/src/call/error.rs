@@ -94,6 +94,13 @@ impl RpcError {
         self
     }
 
+    /// The error as it crosses the wire: what caused it stays here, and is dropped here.
+    #[must_use]
+    pub(crate) fn without_source(mut self) -> Self {
+        self.inner.source = None;
+        self
+    }
+
     /// Why the call failed.
     pub fn code(&self) -> Code {
         self.inner.code

@@ -35,7 +35,7 @@ pub trait Client: Clone + Send + Sync + 'static {
 ///
 /// # Errors
 ///
-/// The URI is not well formed or its scheme is unknown.
+/// `invalid_argument` if no transport takes the address, `unavailable` if nobody answers there; both `NotSent`.
 pub async fn connect<T: Client<Caller = Channel>>(uri: &str) -> Result<T, RpcError> {
     Channel::connect(uri).await.map(T::from_caller)
 }

@@ -19,6 +19,12 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     /// A call that was started has ended.
     fn finished(&self, how: Finish);
 
+    /// A oneway call was accepted: its handler outlives the call, and a shutdown waits for it.
+    fn oneway_began(&self);
+
+    /// The handler of a oneway call has ended.
+    fn oneway_ended(&self);
+
     /// The machine refused a call.
     fn refused(&self, why: Refusal);
 

@@ -3,8 +3,8 @@
 //!
 //! # One turn of the task
 //!
-//! 1. Tell the machine what time it is, if one of its timers is due.
-//! 2. Read what is there, and feed all of it to the machine.
+//! 1. Read what is there, and feed all of it to the machine.
+//! 2. Tell the machine what time it is, if one of its timers is due.
 //! 3. Deliver events: wake callers whose calls have ended, stop handlers.
 //! 4. Start calls. Each handler is polled once, here; if it has to wait it becomes a task of its own.
 //! 5. Write what is framed, a segment at a time.

@@ -222,10 +222,9 @@ impl Shared {
         self.task.wake();
     }
 
-    /// Calls of the peer that are open, those of oneway methods included.
+    /// Calls of the peer that are open.
     pub(crate) fn inbound_calls(&self) -> usize {
-        let core = self.core.lock();
-        core.machine.inbound_calls() + core.oneway
+        self.core.lock().machine.inbound_calls()
     }
 
     // ----- for handlers -----
@@ -261,7 +260,9 @@ impl AnswerRoom for Shared {
         if core.machine.has_room_for_answers() || core.machine.is_closed() {
             return Poll::Ready(());
         }
-        core.room.push(cx.waker().clone());
+        if !core.room.iter().any(|waker| waker.will_wake(cx.waker())) {
+            core.room.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 }
@@ -338,7 +339,8 @@ impl fmt::Debug for Shared {
 
 fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
     match result {
-        Err(error) => Answer::Error(with_metadata(error, &metadata)),
+        // Its source may hold anything, a request of this connection too: it must not be dropped under the lock.
+        Err(error) => Answer::Error(with_metadata(error.without_source(), &metadata)),
         Ok(response) => {
             let (body, is_app_error, own) = response.into_parts();
             for entry in own.iter() {

@@ -109,8 +109,9 @@ impl Task {
     /// One turn: see the [module](super). Ready when the connection is over.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionError>> {
         self.shared.task.register(cx.waker());
-        self.tell_time(cx);
+        // What has come may be the sign of life that a timer waits for.
         let more = self.read(cx);
+        self.tell_time(cx);
         self.start(cx);
         self.write(cx);
         self.count();
@@ -241,6 +242,14 @@ impl Task {
         if !oneway && !self.shared.with(|core| core.note_running(id, work.stop_signal())) {
             return drop(work);
         }
+        // The machine watches over the time of a call until it is over, which a oneway call is already.
+        let until = deadline.filter(|_| oneway).map(|deadline| Instant::from_std(deadline.instant()));
+        let work = async move {
+            match until {
+                Some(until) => drop(tokio::time::timeout_at(until, work).await),
+                None => work.await,
+            }
+        };
         if blocking {
             let runtime = Handle::current();
             tokio::task::spawn_blocking(move || runtime.block_on(work));

@@ -69,7 +69,7 @@ impl Work {
                 true
             }
             Err(panic) => {
-                self.panicked(&panic);
+                self.panicked(panic);
                 false
             }
         }
@@ -80,8 +80,15 @@ impl Work {
         self.dispatch.refused(Refusal::Overload);
     }
 
-    pub(super) const fn set_oneway(&mut self) {
+    /// The call is over on the wire; its handler is counted by itself.
+    pub(super) fn set_oneway(&mut self) {
         self.oneway = true;
+        self.dispatch.oneway_began();
+    }
+
+    fn oneway_finished(&self) {
+        self.shared.oneway_finished();
+        self.dispatch.oneway_ended();
     }
 
     pub(super) fn stop_signal(&self) -> Arc<StopSignal> {
@@ -100,7 +107,7 @@ impl Work {
                 Poll::Ready(())
             }
             Err(panic) => {
-                self.panicked(&panic);
+                self.panicked(panic);
                 Poll::Ready(())
             }
         }
@@ -117,13 +124,14 @@ impl Work {
         self.dispatch.finished(finish);
     }
 
-    fn panicked(&mut self, panic: &(dyn Any + Send)) {
+    fn panicked(&mut self, panic: Box<dyn Any + Send>) {
         let text = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "a panic that is not a text".to_owned());
         tracing::error!(method = self.context.method(), panic = %text.escape_debug(), "a handler panicked");
+        discard(panic);
         self.drop_handler();
         // What the panic said stays here: it may hold what the caller must not see.
         let error = RpcError::new(Code::INTERNAL, Delivery::Executed, "the handler panicked");
@@ -133,7 +141,7 @@ impl Work {
 
     fn answer(&self, result: CallResult) {
         if self.oneway {
-            self.shared.oneway_finished();
+            self.oneway_finished();
         } else {
             self.shared.answer(self.id, result, self.context.take_reply_metadata());
         }
@@ -143,7 +151,7 @@ impl Work {
         self.context.cancel();
         self.drop_handler();
         if self.oneway {
-            self.shared.oneway_finished();
+            self.oneway_finished();
         } else {
             self.shared.stopped(self.id);
         }
@@ -155,9 +163,17 @@ impl Work {
         let handler = self.handler.take();
         let drop_it = || self.span.in_scope(|| self.context.enter(|| drop(handler)));
         let dropped = catch_unwind(AssertUnwindSafe(drop_it));
-        if dropped.is_err() {
+        if let Err(panic) = dropped {
+            discard(panic);
             tracing::error!(method = self.context.method(), "a handler panicked while it was dropped");
         }
+    }
+}
+
+/// Drops what a panic carries, which may panic as well; what that one carries is leaked rather than tried again.
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
     }
 }
 

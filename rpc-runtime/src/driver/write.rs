@@ -16,6 +16,8 @@ use crate::transport::Io;
 pub(super) struct Writing {
     segment: Vec<u8>,
     at: usize,
+    /// Bytes were written since the transport was last flushed to the end.
+    unflushed: bool,
     count: u64,
 }
 
@@ -36,9 +38,9 @@ impl Writing {
         std::mem::replace(&mut self.count, 0)
     }
 
-    /// Whether no segment is half written.
+    /// Whether no segment is half written, and nothing is to be flushed.
     pub(super) fn is_idle(&self) -> bool {
-        self.segment.is_empty()
+        self.segment.is_empty() && !self.unflushed
     }
 
     /// Writes what the machine has, until all is written or the transport is full.
@@ -48,12 +50,11 @@ impl Writing {
         shared: &Shared,
         cx: &mut Context<'_>,
     ) -> io::Result<Wrote> {
-        let mut wrote_any = false;
         loop {
             if self.segment.is_empty() {
                 match shared.with(|core| core.machine.poll_transmit()) {
                     Some(segment) => self.segment = segment,
-                    None if wrote_any => return self.flush(io, cx),
+                    None if self.unflushed => return self.flush(io, cx),
                     None => return Ok(Wrote::All),
                 }
             }
@@ -65,7 +66,7 @@ impl Writing {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(bytes)) => {
-                    wrote_any = true;
+                    self.unflushed = true;
                     let large = self.segment.len() >= limits::SEGMENT;
                     if self.took(bytes, shared) && large {
                         return Ok(Wrote::Large);
@@ -93,10 +94,13 @@ impl Writing {
         is_done
     }
 
-    fn flush(&self, io: &mut dyn Io, cx: &mut Context<'_>) -> io::Result<Wrote> {
+    fn flush(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> io::Result<Wrote> {
         match Pin::new(io).poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(error),
-            Poll::Ready(Ok(())) => Ok(Wrote::All),
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                Ok(Wrote::All)
+            }
             Poll::Pending => Ok(Wrote::Blocked),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,8 +26,10 @@ pub(super) struct Core {
     limit: usize,
     connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
     next: AtomicU64,
-    /// How many connections there are: who waits for the last one waits here.
+    /// How many connections and handlers of oneway calls there are: who waits for the last one waits here. Only ever
+    /// counted up and down, so that it is right whatever the order in which others tell it.
     count: watch::Sender<usize>,
+    oneway: AtomicUsize,
 }
 
 impl Core {
@@ -40,7 +42,8 @@ impl Core {
         limit: usize,
     ) -> Arc<Self> {
         let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
-        Arc::new(Self { router, handler, observer, config, caps, limit, connections, next, count })
+        let oneway = AtomicUsize::new(0);
+        Arc::new(Self { router, handler, observer, config, caps, limit, connections, next, count, oneway })
     }
 
     /// Serves a link. This is the place to look at its first byte, for a listener that takes other protocols too: none
@@ -61,7 +64,7 @@ impl Core {
             connections.insert(number, Arc::clone(&shared));
             connections.len()
         };
-        self.count.send_replace(count);
+        self.count.send_modify(|all| *all += 1);
         self.tell(|observer| observer.connection_opened());
         if count > self.limit {
             tracing::warn!(limit = self.limit, "a connection beyond the limit is turned away");
@@ -78,12 +81,13 @@ impl Core {
     /// Ends all connections now; says how many calls that cuts.
     pub(super) fn close(&self) -> usize {
         let all = self.all();
-        let cut = all.iter().map(|shared| shared.inbound_calls()).sum();
+        let open: usize = all.iter().map(|shared| shared.inbound_calls()).sum();
+        let cut = open + self.oneway.load(Ordering::Relaxed);
         all.iter().for_each(|shared| shared.close("the server's grace is over"));
         cut
     }
 
-    /// Waits until there is no connection.
+    /// Waits until there is no connection, and no handler of a oneway call.
     pub(super) async fn wait_until_empty(&self) {
         let mut count = self.count.subscribe();
         // Fails only if the sender is gone, which `self` holds.
@@ -128,6 +132,16 @@ impl Dispatch for Core {
         self.tell(|observer| observer.bytes_moved(read, written));
     }
 
+    fn oneway_began(&self) {
+        self.oneway.fetch_add(1, Ordering::Relaxed);
+        self.count.send_modify(|all| *all += 1);
+    }
+
+    fn oneway_ended(&self) {
+        self.oneway.fetch_sub(1, Ordering::Relaxed);
+        self.count.send_modify(|all| *all -= 1);
+    }
+
     fn refused(&self, why: Refusal) {
         self.tell(|observer| {
             observer.call_refused(match why {
@@ -156,12 +170,9 @@ impl Lifecycle for Member {
         if let Some(ConnectionError::Peer(fault)) = error {
             tracing::warn!(%fault, "a peer broke the protocol");
         }
-        let count = {
-            let mut connections = self.core.connections.lock();
-            connections.remove(&self.number);
-            connections.len()
-        };
-        self.core.count.send_replace(count);
+        if self.core.connections.lock().remove(&self.number).is_some() {
+            self.core.count.send_modify(|all| *all -= 1);
+        }
         self.core.tell(|observer| observer.connection_closed());
     }
 }

@@ -81,7 +81,9 @@ impl Listener for Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
+        // Both under the lock: a name that looks closed may be bound anew, and would be taken away from its new owner.
+        let mut listeners = LISTENERS.lock();
         self.links.close();
-        LISTENERS.lock().remove(&self.name);
+        listeners.remove(&self.name);
     }
 }

@@ -43,6 +43,10 @@ impl Transport for Tcp {
 }
 
 async fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
+    if !address.contains(':') {
+        let text = format!("`{address}` has no port: an address looks like `127.0.0.1:7000`");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
     match lookup_host(address).await {
         Ok(resolved) => Ok(resolved.collect()),
         Err(error) => Err(io::Error::new(error.kind(), format!("resolving `{address}`: {error}"))),
