@@ -159,6 +159,26 @@ async fn a_panic_that_panics_when_it_is_dropped_costs_its_call_only() {
 }
 
 #[tokio::test]
+async fn an_observer_that_panics_harms_no_call() {
+    struct Nervous;
+    impl traitwire::observe::Observer for Nervous {
+        fn call_started(&self) {
+            panic!("on purpose");
+        }
+
+        fn call_finished(&self, _: Option<Code>) {
+            std::panic::panic_any(7);
+        }
+    }
+    let observer = std::sync::Arc::new(Nervous);
+    let served = serve_with("mem://nervous", Hand::default(), |builder| builder.observer(observer)).await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap(), b"x");
+    }
+}
+
+#[tokio::test]
 async fn a_oneway_handler_is_dropped_at_its_deadline() {
     let served = serve("mem://oneway-deadline").await;
     let channel = Channel::connect(&served.uri).await.unwrap();

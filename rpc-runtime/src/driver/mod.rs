@@ -34,3 +34,4 @@ pub(crate) use clock::now;
 pub(crate) use dispatch::{Dispatch, Finish, Route};
 pub(crate) use shared::{Ended, Lifecycle, Shared, Ticket};
 pub(crate) use task::connection;
+pub(crate) use work::discard;

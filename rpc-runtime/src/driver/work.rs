@@ -171,7 +171,7 @@ impl Work {
 }
 
 /// Drops what a panic carries, which may panic as well; what that one carries is leaked rather than tried again.
-fn discard(panic: Box<dyn Any + Send>) {
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }

@@ -1,6 +1,7 @@
 //! Owns [`Core`]: what all connections of a server share, and how a link becomes one of them. Does not listen.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::call::{Caps, Handler, HandlerFuture, Request, Service};
-use crate::driver::{Dispatch, Finish, Lifecycle, Route, Shared, connection};
+use crate::driver::{Dispatch, Finish, Lifecycle, Route, Shared, connection, discard};
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
 use crate::server::router::Router;
@@ -98,9 +99,12 @@ impl Core {
         self.connections.lock().values().cloned().collect()
     }
 
+    /// Tells the observer, whose panics are its own affair: this runs in connections' tasks and in destructors.
     fn tell(&self, what: impl FnOnce(&dyn Observer)) {
-        if let Some(observer) = &self.observer {
-            what(&**observer);
+        let Some(observer) = &self.observer else { return };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| what(&**observer))) {
+            discard(panic);
+            tracing::error!("an observer panicked");
         }
     }
 }
