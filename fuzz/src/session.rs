@@ -186,7 +186,7 @@ impl Session {
             15 if of % 32 == 1 => {
                 self.machine.handle_transport_error(ConnectionError::Transport("lost".into()), now)
             }
-            _ => self.machine.shrink(),
+            _ => {}
         }
         self.listen();
     }

@@ -16,7 +16,6 @@ use crate::limits;
 use crate::proto::{Config, ConnectionError, Side};
 use crate::server::Loopback;
 use crate::transport::{Link, Transport, Transports, Uri, pipe};
-use crate::wire::Hello;
 
 /// A peer that calls can be made to: cheap to clone, and shared by all of its clones.
 ///
@@ -226,8 +225,6 @@ impl Watch {
 }
 
 impl Lifecycle for Watch {
-    fn ready(&self, _: &Hello) {}
-
     fn retired(&self) {
         self.lost(None);
     }

@@ -20,9 +20,6 @@ use crate::wire::Hello;
 
 /// What a connection's owner wants to hear of its life. Called outside of the connection's lock.
 pub(crate) trait Lifecycle: Send + Sync + 'static {
-    /// The peer's HELLO is here.
-    fn ready(&self, peer: &Hello);
-
     /// No further calls are taken.
     fn retired(&self);
 

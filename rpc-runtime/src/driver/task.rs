@@ -311,7 +311,6 @@ impl Task {
         let after = self.shared.with(|core| core.take_aftermath());
         if let Some(hello) = after.ready {
             self.peer = Peer::new(self.peer.address(), hello.name.as_str(), hello.instance);
-            self.lifecycle.ready(&hello);
         }
         if after.retired {
             self.lifecycle.retired();

@@ -1,5 +1,5 @@
 //! Owns [`BulkQueue`]: the rest of large payloads, cut into frames turn by turn. Does not own the frames that it
-//! makes, nor a payload's first frame, which the call's side writes with its head.
+//! makes, nor what stands in a head.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -38,6 +38,30 @@ impl Bulk {
     fn is_answer(&self) -> bool {
         self.kind != Kind::Call
     }
+}
+
+/// Writes a payload's first frame: the head, and what may go with it. Says how much of the payload that was; the rest, if
+/// there is one, is for the queue.
+pub(super) fn write_first(
+    out: &mut Vec<u8>,
+    header: Header,
+    payload: &[u8],
+    eager: u64,
+    head: impl FnOnce(&mut FrameWriter<'_>),
+) -> usize {
+    let eager = usize::try_from(eager).unwrap_or(usize::MAX);
+    let first = payload.len().min(limits::INLINE_PAYLOAD).min(eager);
+    let more = first < payload.len();
+    let flags = if more { header.flags.with(Flags::MORE) } else { header.flags };
+    let mut frame = FrameWriter::new(out, Header { flags, ..header });
+    if more {
+        // `Config::message` is at most `u32::MAX`, and nothing larger comes here.
+        frame.total(payload.len() as u32);
+    }
+    head(&mut frame);
+    frame.payload(&payload[..first]);
+    frame.finish();
+    first
 }
 
 /// Large payloads that leave. Those that may go on take turns, a frame each; the others wait for their grant.

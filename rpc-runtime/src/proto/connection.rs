@@ -249,17 +249,6 @@ impl Connection {
         self.output.recycle(segment);
     }
 
-    /// An empty buffer for the next payload; [`call`](Self::call) and [`answer`](Self::answer) take it back.
-    pub fn buffer(&mut self) -> Vec<u8> {
-        self.pool.take()
-    }
-
-    /// Gives back the memory that an idle connection does not need.
-    pub fn shrink(&mut self) {
-        self.pool.clear();
-        self.output.shrink();
-    }
-
     /// Whether an answer may be encoded: those that wait to be framed are not too many yet.
     pub const fn has_room_for_answers(&self) -> bool {
         self.output.bulk.answer_bytes() < self.config.bulk

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::call::{Code, Deadline, Delivery, Metadata, RpcError};
 use crate::limits;
 use crate::proto::assembly::{Assembled, Partial};
-use crate::proto::bulk::Bulk;
+use crate::proto::bulk::{Bulk, write_first};
 use crate::proto::deadlines::Earliest;
 use crate::proto::event::{Answer, Body, Event, IncomingCall, MethodName, Refusal, Stop};
 use crate::proto::id::{CallId, IdTable};
@@ -525,20 +525,9 @@ impl Inbound {
     ) {
         let Header { kind, flags, id } = header;
         let size = payload.len();
-        let first = if size <= limits::INLINE_PAYLOAD { size } else { limits::INLINE_PAYLOAD };
-        let first = first.min(usize::try_from(peer.eager).unwrap_or(usize::MAX));
-        let more = first < size;
-        let with_more = if more { flags.with(Flags::MORE) } else { flags };
-        tools.output.frame(|out| {
-            let mut frame = FrameWriter::new(out, Header { kind, flags: with_more, id });
-            if more {
-                frame.total(size as u32);
-            }
-            head(&mut frame);
-            frame.payload(&payload[..first]);
-            frame.finish();
-        });
-        if more {
+        let mut first = 0;
+        tools.output.frame(|out| first = write_first(out, header, &payload, peer.eager, head));
+        if first < size {
             if let Some(call) = self.open.get_mut(id) {
                 call.state = State::Answering;
                 self.earliest.note(call.deadline);

@@ -10,7 +10,7 @@ use crate::call::{Code, Deadline, Delivery, RpcError};
 use crate::limits;
 use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
 use crate::proto::assembly::{Assembled, Partial};
-use crate::proto::bulk::Bulk;
+use crate::proto::bulk::{Bulk, write_first};
 use crate::proto::deadlines::Earliest;
 use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
@@ -19,7 +19,7 @@ use crate::proto::output::Output;
 use crate::proto::refusals::{check_head, expired, retired, too_large};
 use crate::proto::tools::Tools;
 use crate::proto::{Config, ConnectionError, Misbehaviour, Side};
-use crate::wire::{CallHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, write_cancel};
+use crate::wire::{CallHead, Flags, Goaway, Header, Hello, Kind, write_cancel};
 
 /// Where a call of this side is.
 ///
@@ -407,23 +407,15 @@ impl Outbound {
         entry.id = id;
         entry.sent = Some(tools.now);
         self.open.insert(id, key);
-        let first = if size <= limits::INLINE_PAYLOAD { size } else { limits::INLINE_PAYLOAD };
-        let first = first.min(usize::try_from(peer.eager).unwrap_or(usize::MAX));
-        let more = first < size;
-        let flags = if more { Flags::MORE } else { Flags::NONE };
-        let names = &mut self.names;
+        let (names, mut first) = (&mut self.names, 0);
         let end = tools.output.frame(|out| {
             let method = names.method(&call.method, out);
             let remaining = call.deadline.map(|deadline| deadline.to_wire(tools.now));
-            let mut frame = FrameWriter::new(out, Header { kind: Kind::Call, flags, id });
-            if more {
-                frame.total(size as u32);
-            }
-            CallHead { method, remaining, metadata: &call.metadata }.write(&mut frame);
-            frame.payload(&call.arguments[..first]);
-            frame.finish();
+            let head = CallHead { method, remaining, metadata: &call.metadata };
+            let header = Header { kind: Kind::Call, flags: Flags::NONE, id };
+            first = write_first(out, header, &call.arguments, peer.eager, |frame| head.write(frame));
         });
-        if more {
+        if first < size {
             let payload = std::mem::take(&mut call.arguments);
             entry.state = State::Sending { arguments: size, call };
             let bulk = Bulk::new(id, Kind::Call, Flags::NONE, payload, first, peer.eager);

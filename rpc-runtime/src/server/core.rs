@@ -14,7 +14,6 @@ use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
 use crate::server::router::Router;
 use crate::transport::Link;
-use crate::wire::Hello;
 
 /// What all connections of a server share.
 pub(super) struct Core {
@@ -166,8 +165,6 @@ struct Member {
 }
 
 impl Lifecycle for Member {
-    fn ready(&self, _: &Hello) {}
-
     fn retired(&self) {}
 
     fn closed(&self, error: Option<&ConnectionError>) {
