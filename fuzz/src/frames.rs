@@ -85,6 +85,7 @@ fn greeted(side: Side, now: Instant) -> Connection {
             deadline: Some(Deadline::after(now, Duration::from_secs(10))),
             metadata: Metadata::new(),
             arguments: vec![7; size],
+            oneway: size == 10,
         };
         machine.call(call, now).expect("there is room");
     }

@@ -199,6 +199,7 @@ impl Session {
             deadline: (of < 0xf0).then(|| Deadline::after(self.now, timeout)),
             metadata: Metadata::new(),
             arguments: vec![of; size],
+            oneway: of % 5 == 1,
         };
         if let Ok(key) = self.machine.call(call, self.now) {
             self.added += size + 300;

@@ -70,7 +70,9 @@ use proc_macro::TokenStream;
 /// - `idempotent`: twice does no more than once, so it may be sent again;
 /// - `timeout = "250ms"`: how long a call may take unless its caller says otherwise (`us`, `ms`, `s`, `m`, `h`);
 /// - `elements = N`: how many elements its arguments and its answer may hold, if the default is too few;
-/// - `oneway`: its caller does not wait for it to run;
+/// - `oneway`: its caller waits until the call is written to the connection, and neither for it to be accepted nor for it
+///   to run. One that a draining server refuses is sent again; other failures are counted by the channel
+///   (`Channel::oneway_failures`);
 /// - `blocking`: it may block its thread, and is polled where that hurts nobody.
 ///
 /// On an argument: `#[rpc(default)]`.

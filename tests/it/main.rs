@@ -5,6 +5,7 @@ mod calls;
 mod cancel;
 mod conformance;
 mod deadlines;
+mod oneway;
 mod reconnect;
 mod shutdown;
 mod stranger;

@@ -179,6 +179,15 @@ pub(crate) async fn call(
     channel.call(request(method, arguments)).await.map(|response| response.body().bytes().to_vec())
 }
 
+/// A oneway call, as generated clients make it.
+pub(crate) async fn tell(channel: &Channel, arguments: impl AsRef<[u8]>) -> Result<(), RpcError> {
+    channel.call(notification(arguments)).await.map(|response| assert_eq!(response.body().bytes(), [0xc0]))
+}
+
+pub(crate) fn notification(arguments: impl AsRef<[u8]>) -> Request {
+    Request::new(&HAND.methods[4], Payload::new(arguments.as_ref().to_vec()))
+}
+
 /// A call with a timeout.
 pub(crate) async fn call_within(
     channel: &Channel,

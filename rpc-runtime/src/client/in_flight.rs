@@ -66,13 +66,36 @@ impl InFlight {
         }
     }
 
+    /// A oneway call that this connection did not take, and which nobody waits for any more. So it waits for another
+    /// connection until its deadline: giving it up sooner would lose it, and save nobody any time.
+    pub(super) fn resend(
+        channel: Channel,
+        shared: &Arc<Shared>,
+        error: RpcError,
+        call: OutgoingCall,
+    ) -> Self {
+        let mut this = Self {
+            channel,
+            state: State::Done,
+            wait_for_ready: true,
+            waiting_since: None,
+            waited: Duration::ZERO,
+            attempts: 1,
+            refused: None,
+            sleep: None,
+        };
+        this.again(shared, error, call);
+        this
+    }
+
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
     fn begin(&self, request: Request) -> OutgoingCall {
         let now = now();
         let own = Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout));
         let deadline = Deadline::earlier(request.deadline(), Some(own));
+        let oneway = request.descriptor().is_some_and(|method| method.oneway);
         let (method, arguments, metadata) = request.into_parts();
-        OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes() }
+        OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway }
     }
 
     fn poll_waiting(&mut self, call: OutgoingCall, cx: &mut Context<'_>) -> Poll<Result<(), RpcError>> {

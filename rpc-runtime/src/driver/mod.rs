@@ -23,6 +23,7 @@
 
 mod clock;
 mod dispatch;
+mod places;
 mod read;
 mod shared;
 mod stop;
@@ -32,6 +33,7 @@ mod write;
 
 pub(crate) use clock::now;
 pub(crate) use dispatch::{Dispatch, Finish, Route};
-pub(crate) use shared::{Ended, Lifecycle, Shared, Ticket};
+pub(crate) use places::{Ended, Ticket};
+pub(crate) use shared::{Failed, Lifecycle, Shared};
 pub(crate) use task::connection;
 pub(crate) use work::discard;

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Waker};
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
-use slab::Slab;
 
 use crate::call::{AnswerRoom, CallResult, Metadata, Reclaim, RpcError};
 use crate::driver::clock;
+use crate::driver::places::{Ended, Left, Look, Places, Ticket, Told};
 use crate::driver::stop::StopSignal;
 use crate::proto::{
     Answer, Body, CallId, CallKey, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
@@ -25,6 +25,9 @@ pub(crate) trait Lifecycle: Send + Sync + 'static {
 
     /// The connection is over; `None` if it ended in order.
     fn closed(&self, error: Option<&ConnectionError>);
+
+    /// A oneway call that nobody waits for has failed.
+    fn oneway_failed(&self, failed: Failed);
 }
 
 /// A connection.
@@ -37,11 +40,8 @@ pub(crate) struct Shared {
 /// What the lock protects.
 pub(super) struct Core {
     pub(super) machine: Connection,
-    /// Who waits for which call. A place is kept until its outcome is taken, but the machine gives a call's key to the
-    /// next one as soon as it has ended: so callers are known by their places, not by keys.
-    places: Slab<Place>,
-    /// The place of each call that the machine has, by the index of its key.
-    by_key: Vec<usize>,
+    /// Who waits for which call.
+    places: Places,
     /// How to stop the handlers that have become tasks.
     // keyed look-up only
     running: HashMap<CallId, Arc<StopSignal>>,
@@ -55,28 +55,11 @@ pub(super) struct Core {
     answered: bool,
 }
 
-/// A call's place among those that are waited for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Ticket(usize);
-
-struct Place {
-    key: CallKey,
-    waiter: Waiter,
-}
-
-/// Whoever waits for a call.
-enum Waiter {
-    Nobody,
-    Waiting(Waker),
-    /// The call has ended, and nobody has come for it yet.
-    Done(Box<Ended>),
-}
-
-/// How a call ended.
+/// A oneway call that failed after its caller had been told that it is written.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    /// The answer, or what happened instead.
-    pub(crate) outcome: Received,
+pub(crate) struct Failed {
+    /// How.
+    pub(crate) error: RpcError,
     /// The call itself, if it may be sent elsewhere.
     pub(crate) unseen: Option<OutgoingCall>,
 }
@@ -90,6 +73,7 @@ pub(super) struct Aftermath {
     pub(super) refused: Vec<Refusal>,
     pub(super) ready: Option<Hello>,
     pub(super) retired: bool,
+    pub(super) failed: Vec<Failed>,
     pub(super) closed: Option<Option<ConnectionError>>,
 }
 
@@ -97,8 +81,7 @@ impl Shared {
     pub(super) fn new(machine: Connection) -> Arc<Self> {
         let core = Core {
             machine,
-            places: Slab::new(),
-            by_key: Vec::new(),
+            places: Places::default(),
             running: HashMap::new(),
             oneway: 0,
             room: Vec::new(),
@@ -143,7 +126,7 @@ impl Shared {
     pub(crate) fn call(&self, call: OutgoingCall) -> Result<Ticket, Box<Untaken>> {
         let ticket = self.with(|core| {
             let key = core.machine.call(call, clock::now())?;
-            Ok::<_, Box<Untaken>>(core.wait_for(key))
+            Ok::<_, Box<Untaken>>(core.places.insert(key))
         })?;
         self.task.wake();
         Ok(ticket)
@@ -151,43 +134,28 @@ impl Shared {
 
     /// Waits for the end of a call. The ticket is void once this is ready.
     pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Ended> {
-        // The caller is mostly known already; if not, its waker is cloned outside of the lock, and the one that it
-        // replaces is dropped there too: both are code of somebody else.
-        let mut waker = None;
+        // The caller is mostly known already; if not, its waker is cloned outside of the lock.
+        let mut clone = None;
         loop {
-            let mut core = self.core.lock();
-            let Some(place) = core.places.get_mut(ticket.0) else { return Poll::Pending };
-            match (&mut place.waiter, waker.take()) {
-                (Waiter::Done(_), _) => {
-                    if let Waiter::Done(ended) = core.places.remove(ticket.0).waiter {
-                        return Poll::Ready(*ended);
-                    }
-                }
-                (Waiter::Waiting(known), _) if known.will_wake(cx.waker()) => return Poll::Pending,
-                (waiter, Some(waker)) => {
-                    let replaced = std::mem::replace(waiter, Waiter::Waiting(waker));
-                    drop(core);
-                    drop(replaced);
-                    return Poll::Pending;
-                }
-                (Waiter::Waiting(_) | Waiter::Nobody, None) => {}
+            let look = self.core.lock().places.look(ticket, cx.waker(), clone.take());
+            match look {
+                Look::Done(ended) => return Poll::Ready(ended),
+                Look::Waits(_) => return Poll::Pending,
+                Look::Unknown => clone = Some(cx.waker().clone()),
             }
-            drop(core);
-            waker = Some(cx.waker().clone());
         }
     }
 
     /// Gives a call up. Must not be said of one whose end was taken.
     pub(crate) fn cancel(&self, ticket: Ticket) {
-        let given_up = self.with(|core| {
-            let place = core.places.try_remove(ticket.0)?;
-            if !matches!(place.waiter, Waiter::Done(_)) {
-                core.machine.cancel(place.key, clock::now());
+        let left = self.with(|core| {
+            let left = core.places.leave(ticket);
+            if let Some(Left::Call(key, _)) = &left {
+                core.machine.cancel(*key, clock::now());
             }
-            Some(place.waiter)
+            left
         });
-        // One that has ended is not the machine's any more: its key may serve another call there.
-        if let Some(Waiter::Done(ended)) = given_up
+        if let Some(Left::Ended(ended)) = left
             && let Received::Reply { body, .. } | Received::App { detail: body, .. } = ended.outcome
         {
             self.with(|core| core.machine.release(body, clock::now()));
@@ -265,22 +233,17 @@ impl AnswerRoom for Shared {
 }
 
 impl Core {
-    fn wait_for(&mut self, key: CallKey) -> Ticket {
-        let place = self.places.insert(Place { key, waiter: Waiter::Nobody });
-        if key.index() >= self.by_key.len() {
-            self.by_key.resize(key.index() + 1, usize::MAX);
-        }
-        self.by_key[key.index()] = place;
-        Ticket(place)
-    }
-
-    /// Notes a call's end; whoever waits for it is to be woken. One that was given up has no place any more.
     fn call_ended(&mut self, key: CallKey, ended: Ended) {
         self.answered |= !matches!(ended.outcome, Received::Error(_));
-        let place = self.by_key.get(key.index()).and_then(|&place| self.places.get_mut(place));
-        let Some(place) = place.filter(|place| place.key == key) else { return };
-        if let Waiter::Waiting(waker) = std::mem::replace(&mut place.waiter, Waiter::Done(Box::new(ended))) {
-            self.after.wakers.push(waker);
+        match self.places.ended(key, ended) {
+            Told::Caller(waker) => self.after.wakers.extend(waker),
+            Told::Channel(Ended { outcome: Received::Error(error), unseen }) => {
+                self.after.failed.push(Failed { error, unseen });
+            }
+            Told::Channel(Ended {
+                outcome: Received::Reply { body, .. } | Received::App { detail: body, .. },
+                ..
+            }) => self.machine.release(body, clock::now()),
         }
     }
 
@@ -297,6 +260,7 @@ impl Core {
     fn take_events(&mut self) {
         while let Some(event) = self.machine.poll_event() {
             match event {
+                Event::Written { key } => self.after.wakers.extend(self.places.written(key)),
                 Event::Ended { key, outcome, unseen } => self.call_ended(key, Ended { outcome, unseen }),
                 Event::Stop { id, .. } => self.after.stops.extend(self.running.remove(&id)),
                 Event::Refused(reason) => self.after.refused.push(reason),

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 use crate::call::{self, Caps, Code, Delivery, Metadata, Payload, Peer, Request, Response, RpcError};
 use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Route, Serving};
+use crate::driver::places::NIL;
 use crate::driver::read::{Found, Reading};
 use crate::driver::shared::{Lifecycle, Shared};
 use crate::driver::work::Work;
@@ -91,7 +92,9 @@ impl Drop for Task {
         }
         let error = ConnectionError::Local("the runtime that the connection ran in has ended");
         self.shared.with(|core| core.machine.handle_transport_error(error.clone(), clock::now()));
+        let after = self.shared.with(|core| core.take_aftermath());
         self.lifecycle.closed(Some(&error));
+        after.failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
     }
 }
 
@@ -315,6 +318,7 @@ impl Task {
         if after.retired {
             self.lifecycle.retired();
         }
+        after.failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
         if let Some(dispatch) = &self.serving {
             after.refused.into_iter().for_each(|why| dispatch.refused(why));
         }
@@ -357,6 +361,3 @@ impl Task {
         let _ = tokio::time::timeout(limits::FAREWELL, lingering).await;
     }
 }
-
-/// The empty reply to a oneway call.
-const NIL: u8 = 0xc0;

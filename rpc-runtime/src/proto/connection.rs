@@ -105,6 +105,7 @@ impl Connection {
     /// The transport took so many bytes of what [`poll_transmit`](Self::poll_transmit) gave.
     pub fn handle_written(&mut self, bytes: usize, now: Instant) {
         self.output.wrote(bytes);
+        self.outbound.handle_written(self.output.written(), &mut self.events);
         if self.progress.wrote() {
             self.keepalive.moved(now);
         }
@@ -350,6 +351,7 @@ impl Connection {
     pub(super) fn assert_empty(&self) {
         let calls = (self.outbound_calls(), self.inbound_calls(), self.inbound.has_waiting());
         assert_eq!((calls, self.held_bytes()), (((0, 0), 0, false), (0, 0, 0)));
+        assert!(self.outbound.is_written());
     }
 
     // ----- inside -----

@@ -21,6 +21,8 @@ pub struct OutgoingCall {
     pub metadata: Metadata,
     /// The arguments, encoded.
     pub arguments: Vec<u8>,
+    /// Whether its caller waits until it is written, and not for the answer.
+    pub oneway: bool,
 }
 
 impl fmt::Debug for OutgoingCall {
@@ -158,6 +160,11 @@ impl fmt::Debug for Answer {
 pub enum Event {
     /// The peer's HELLO is here: the connection carries calls.
     Ready(Hello),
+    /// The transport has taken all of a oneway call. It has not ended: its answer is still to come.
+    Written {
+        /// The call.
+        key: CallKey,
+    },
     /// A call of this side has ended; its key is free.
     Ended {
         /// The call.

@@ -25,6 +25,7 @@
 //! | `assembly` | payloads that arrive in parts, and the budget for large ones |
 //! | `output` | framed bytes in their order, and what of them the transport took |
 //! | `bulk` | the rest of large payloads, cut into frames turn by turn |
+//! | `unwritten` | the oneway calls whose last byte the transport has not taken |
 //! | `keepalive`, `progress` | whether the peer is alive, and whether it moves |
 //!
 //! # Invariants, held by `tests/`
@@ -58,6 +59,7 @@ mod progress;
 mod refusals;
 mod timer;
 mod tools;
+mod unwritten;
 
 pub use config::{Config, Side};
 pub use connection::Connection;

@@ -1,8 +1,8 @@
 //! Owns [`Outbound`]: the calls that this side makes, from the queue to the answer. Does not own the frames it
 //! writes (`output`) nor the budget for what arrives (`assembly`).
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 use slab::Slab;
 
@@ -16,8 +16,9 @@ use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
 use crate::proto::output::Output;
-use crate::proto::refusals::{check_head, expired, retired, too_large};
+use crate::proto::refusals::{check_head, expired, retired, spent, too_large};
 use crate::proto::tools::Tools;
+use crate::proto::unwritten::Unwritten;
 use crate::proto::{Config, ConnectionError, Misbehaviour, Side};
 use crate::wire::{CallHead, Flags, Goaway, Header, Hello, Kind, write_cancel};
 
@@ -71,6 +72,7 @@ pub(super) struct Outbound {
     queue: BTreeMap<u64, usize>,
     turns: u64,
     held: usize,
+    unwritten: Unwritten,
     earliest: Earliest,
     names: NamesOut,
     /// What the peer said of itself; `None` before its HELLO.
@@ -87,6 +89,7 @@ impl Outbound {
             queue: BTreeMap::new(),
             turns: 0,
             held: 0,
+            unwritten: Unwritten::default(),
             earliest: Earliest::default(),
             names: NamesOut::default(),
             peer: None,
@@ -243,11 +246,12 @@ impl Outbound {
 
     /// The last part of a call's arguments is framed; a call that is gone does not want its buffer back.
     pub(super) fn handle_framed(&mut self, id: u32, payload: Vec<u8>, end: u64) -> Option<Vec<u8>> {
-        let key = self.open.get_mut(id).copied();
-        let Some(entry) = key.and_then(|key| self.calls.get_mut(key)) else { return Some(payload) };
+        let Some(&mut key) = self.open.get_mut(id) else { return Some(payload) };
+        let Some(entry) = self.calls.get_mut(key) else { return Some(payload) };
         match std::mem::replace(&mut entry.state, State::Abandoned) {
             State::Sending { arguments, mut call } => {
                 call.arguments = payload;
+                self.unwritten.note(&call, end, key);
                 entry.state = State::Sent { end, held: arguments, call };
                 None
             }
@@ -255,6 +259,13 @@ impl Outbound {
                 entry.state = other;
                 Some(payload)
             }
+        }
+    }
+
+    /// The transport has taken everything up to this position.
+    pub(super) fn handle_written(&mut self, written: u64, events: &mut VecDeque<Event>) {
+        while let Some(key) = self.unwritten.take(written) {
+            events.push_back(Event::Written { key: CallKey(key) });
         }
     }
 
@@ -287,7 +298,7 @@ impl Outbound {
         }
         for key in due {
             let delivery = self.delivery(key, None, tools.output);
-            let text = self.calls.get(key).map_or_else(String::new, |call| spent(call, tools.now));
+            let text = self.spent(key, tools.now);
             self.give_up(key, tools);
             let outcome = Received::Error(expired(delivery, text));
             tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None });
@@ -332,6 +343,12 @@ impl Outbound {
 
     pub(super) const fn is_retired(&self) -> bool {
         self.retired
+    }
+
+    /// Whether the transport has taken all oneway calls that are open.
+    #[cfg(test)]
+    pub(super) fn is_written(&self) -> bool {
+        self.unwritten.is_empty()
     }
 
     #[cfg(test)]
@@ -421,6 +438,7 @@ impl Outbound {
             let bulk = Bulk::new(id, Kind::Call, Flags::NONE, payload, first, peer.eager);
             tools.output.bulk.push(bulk);
         } else {
+            self.unwritten.note(&call, end, key);
             entry.state = State::Sent { end, held: 0, call };
             self.held -= size;
         }
@@ -447,8 +465,9 @@ impl Outbound {
                 tools.output.withdraw(id);
                 tools.output.frame(|out| write_cancel(out, id));
             }
-            State::Sent { call: sent, held, .. } => {
+            State::Sent { end, held, call: sent } => {
                 self.held -= held;
+                self.unwritten.forget(end);
                 let id = call.id;
                 call.deadline = None;
                 tools.pool.put(sent.arguments);
@@ -491,8 +510,9 @@ impl Outbound {
                 call.arguments = tools.output.withdraw(entry.id).unwrap_or_default();
                 Some(call)
             }
-            State::Sent { call, held, .. } => {
+            State::Sent { end, held, call } => {
                 self.held -= held;
+                self.unwritten.forget(end);
                 Some(call)
             }
             State::Abandoned => None,
@@ -515,6 +535,17 @@ impl Outbound {
         }
     }
 
+    /// What the time of a call went into, from when it was given to this connection.
+    fn spent(&self, key: usize, now: Instant) -> String {
+        let Some(call) = self.calls.get(key) else { return String::new() };
+        let what = match call.state {
+            State::Queued { .. } => "waiting for a place on the connection",
+            State::Sending { .. } => "sending its arguments",
+            State::Sent { .. } | State::Abandoned => "sent and waiting for the answer",
+        };
+        spent(now, call.asked, call.sent, what)
+    }
+
     fn queue_full(&self, config: &Config) -> RpcError {
         let text = format!(
             "the connection's queue is full: {} calls wait and {} bytes are held, at most {} and {} may (`queue`, `queue_bytes`)",
@@ -524,25 +555,5 @@ impl Outbound {
             config.queue_bytes
         );
         RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
-    }
-}
-
-/// What the time of a call went into, from when it was given to this connection.
-fn spent(call: &Call, now: Instant) -> String {
-    let sent = call.sent.unwrap_or(now);
-    let (queued, since) = (sent.duration_since(call.asked), now.duration_since(sent));
-    let before = if queued < Duration::from_millis(1) {
-        String::new()
-    } else {
-        format!("{queued:.1?} in the queue, ")
-    };
-    match &call.state {
-        State::Queued { .. } => {
-            format!("its time ran out: {queued:.1?} waiting for a place on the connection")
-        }
-        State::Sending { .. } => format!("its time ran out: {before}{since:.1?} sending its arguments"),
-        State::Sent { .. } | State::Abandoned => {
-            format!("its time ran out: {before}{since:.1?} sent and waiting for the answer")
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! not decide when.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use crate::call::{Code, Delivery, Metadata, RpcError};
 use crate::limits;
@@ -35,6 +36,17 @@ pub(super) fn check_head(call: &OutgoingCall) -> Result<(), RpcError> {
 
 pub(super) fn expired(delivery: Delivery, text: impl Into<Cow<'static, str>>) -> RpcError {
     RpcError::new(Code::DEADLINE_EXCEEDED, delivery, text)
+}
+
+/// What the time of a call went into: since when it was asked for, when it was sent, and what it waits for now.
+pub(super) fn spent(now: Instant, asked: Instant, sent: Option<Instant>, what: &str) -> String {
+    let queued = sent.unwrap_or(now).duration_since(asked);
+    let before = match sent {
+        Some(_) if queued >= Duration::from_millis(1) => format!("{queued:.1?} in the queue, "),
+        _ => String::new(),
+    };
+    let waits = now.duration_since(sent.unwrap_or(asked));
+    format!("its time ran out: {before}{waits:.1?} {what}")
 }
 
 pub(super) fn retired() -> RpcError {

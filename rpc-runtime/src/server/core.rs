@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::call::{Caps, Handler, HandlerFuture, Request, Service};
-use crate::driver::{Dispatch, Finish, Lifecycle, Route, Shared, connection, discard};
+use crate::driver::{Dispatch, Failed, Finish, Lifecycle, Route, Shared, connection, discard};
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
 use crate::server::router::Router;
@@ -176,6 +176,9 @@ impl Lifecycle for Member {
         }
         self.core.tell(|observer| observer.connection_closed());
     }
+
+    /// A server makes no calls.
+    fn oneway_failed(&self, _: Failed) {}
 }
 
 // ===== impl Loopback =====

@@ -7,6 +7,7 @@ mod drain;
 mod found;
 mod life;
 mod model;
+mod oneway;
 mod pair;
 mod probe;
 mod property;

@@ -201,6 +201,8 @@ struct Entry {
     method: usize,
     arguments: Vec<u8>,
     deadline: Option<Deadline>,
+    /// A oneway call that was not said to be written.
+    oneway: bool,
     starts: usize,
     answer: Option<Answered>,
     /// The caller was told that no handler saw it.
@@ -310,15 +312,21 @@ impl World {
         let deadline = timeout.map(|timeout| Deadline::after(self.now, timeout));
         let arguments = filled(key, size);
         let metadata = marked(key);
-        let call =
-            OutgoingCall { method: METHODS[method].into(), deadline, metadata, arguments: arguments.clone() };
+        let oneway = key % 3 == 1;
+        let call = OutgoingCall {
+            method: METHODS[method].into(),
+            deadline,
+            metadata,
+            arguments: arguments.clone(),
+            oneway,
+        };
         let accepting = end.machine.takes_calls();
         match end.machine.call(call, self.now) {
             Ok(given) => {
                 assert!(accepting);
                 assert_eq!(end.calls.insert(given, key), None, "a key names one live call");
                 let answer = None;
-                let entry = Entry { method, arguments, deadline, starts: 0, answer, harmless: false };
+                let entry = Entry { method, arguments, deadline, oneway, starts: 0, answer, harmless: false };
                 self.ledger.push(entry);
             }
             Err(untaken) => {
@@ -442,6 +450,11 @@ impl World {
         match event {
             Event::Ready(_) | Event::Refused(_) => {}
             Event::Retire => assert!(!end.machine.takes_calls()),
+            Event::Written { key } => {
+                let entry = *end.calls.get(&key).expect("it has not ended and is waited for");
+                let first = std::mem::replace(&mut self.ledger[entry].oneway, false);
+                assert!(first, "a oneway call is written once, and no other is said to be");
+            }
             Event::Ended { key, outcome, unseen } => {
                 let entry = end.calls.remove(&key).expect("a call ends once, and never after its cancel");
                 if let Received::Error(error) = &outcome
@@ -449,6 +462,8 @@ impl World {
                 {
                     assert!(self.disturbed, "a drain leaves nobody in doubt: {error}");
                 }
+                let known = &self.ledger[entry];
+                assert!(!known.oneway || known.starts == 0, "what a handler has seen was written");
                 let resend = matches!(&outcome, Received::Error(error) if error.is_resend());
                 assert_eq!(unseen.is_some(), resend, "what may be sent again is handed back: {outcome:?}");
                 if let Some(call) = unseen {

@@ -16,6 +16,8 @@ pub(super) struct End {
     pub(super) inbox: VecDeque<u8>,
     unread: Vec<u8>,
     pub(super) ended: Vec<(CallKey, Received)>,
+    /// Oneway calls that were written, in their order.
+    pub(super) written: Vec<CallKey>,
     pub(super) stopped: Vec<(CallId, Stop)>,
     pub(super) refused: Vec<Refusal>,
     pub(super) started: Vec<IncomingCall>,
@@ -35,6 +37,7 @@ impl End {
             inbox: VecDeque::new(),
             unread: Vec::new(),
             ended: Vec::new(),
+            written: Vec::new(),
             stopped: Vec::new(),
             refused: Vec::new(),
             started: Vec::new(),
@@ -67,6 +70,7 @@ impl End {
             assert!(self.closed.is_none(), "an event after Closed: {event:?}");
             match event {
                 Event::Ready(_) => self.ready = true,
+                Event::Written { key } => self.written.push(key),
                 Event::Ended { key, outcome, .. } => self.ended.push((key, outcome)),
                 Event::Stop { id, why } => self.stopped.push((id, why)),
                 Event::Refused(reason) => self.refused.push(reason),
@@ -114,6 +118,13 @@ impl End {
             .map_err(|untaken| untaken.error)
     }
 
+    /// Makes a oneway call with these arguments and a deadline of ten seconds.
+    pub(super) fn tell(&mut self, arguments: &[u8], now: Instant) -> CallKey {
+        let deadline = Some(Deadline::after(now, Duration::from_secs(10)));
+        let call = OutgoingCall { oneway: true, ..outgoing(arguments, deadline) };
+        self.machine.call(call, now).expect("the call is taken")
+    }
+
     /// Answers the oldest started call with its own arguments.
     pub(super) fn echo(&mut self, now: Instant) -> CallId {
         let call = self.started.remove(0);
@@ -143,6 +154,7 @@ pub(super) fn outgoing(arguments: &[u8], deadline: Option<Deadline>) -> Outgoing
         deadline,
         metadata: Metadata::new(),
         arguments: arguments.to_vec(),
+        oneway: false,
     }
 }
 

@@ -1,0 +1,189 @@
+//! Owns [`ChannelBuilder`]: a channel's settings, and the ways to begin one. Does not connect.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::call::{Caps, Code, Delivery, RpcError, Service};
+use crate::client::channel::Channel;
+use crate::client::core::{Inner, Target};
+use crate::client::oneway;
+use crate::client::reconnect::Reconnect;
+use crate::limits;
+use crate::proto::Config;
+use crate::server::Loopback;
+use crate::transport::{Transport, Transports};
+
+impl Channel {
+    /// A channel to this address, with the first connection made: an address where nobody answers is an error here.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` for an address that no transport takes, `unavailable` if the connection cannot be made; both
+    /// `NotSent`.
+    pub async fn connect(uri: &str) -> Result<Self, RpcError> {
+        Self::builder().connect(uri).await
+    }
+
+    /// A channel to a service in this process. Calls pass through the whole stack (encoding, protocol, driver) over a
+    /// pipe in memory; nothing listens. For tests, it works under tokio's paused clock.
+    pub fn loopback(service: impl Service) -> Self {
+        Self::builder().build(Arc::from("loopback"), Target::Loopback(Loopback::new(service)))
+    }
+
+    /// A channel with other settings.
+    pub fn builder() -> ChannelBuilder {
+        ChannelBuilder::default()
+    }
+}
+
+/// Settings of a [`Channel`]. The defaults and their reasons are listed in the crate's documentation.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ChannelBuilder {
+    config: Config,
+    caps: Caps,
+    timeout: Duration,
+    connect_timeout: Duration,
+    transports: Transports,
+}
+
+impl Default for ChannelBuilder {
+    fn default() -> Self {
+        let config = Config { instance: instance(), ..Config::default() };
+        let (timeout, connect_timeout) = (limits::TIMEOUT, limits::CONNECT);
+        Self { config, caps: Caps::default(), timeout, connect_timeout, transports: Transports::default() }
+    }
+}
+
+impl ChannelBuilder {
+    /// How long a call may take in all unless it or its method says otherwise; 10 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long resolving and connecting may take; 2 s.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the peer's HELLO may take once a connection is made; 10 s.
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake = timeout;
+        self
+    }
+
+    /// Silence after which the peer is asked for a sign of life, and how long to wait for it; 20 s and 10 s. Links
+    /// that cannot die silently (memory, Unix sockets) are not asked.
+    pub const fn keepalive(mut self, silence: Duration, timeout: Duration) -> Self {
+        self.config.keepalive = Some(silence);
+        self.config.keepalive_timeout = timeout;
+        self
+    }
+
+    /// Never asks the peer for a sign of life: a call to a peer that vanished ends at its deadline only.
+    pub const fn no_keepalive(mut self) -> Self {
+        self.config.keepalive = None;
+        self
+    }
+
+    /// The largest arguments that are sent and the largest reply that is taken, in bytes; 16 MiB.
+    pub const fn message(mut self, bytes: usize) -> Self {
+        self.config.set_message(bytes);
+        self
+    }
+
+    /// How many elements a message that is received may have, whatever its size; by default as many as a fourth of its
+    /// bytes, at least 65,536 and at most 1,048,576. A method's `elements` may allow more.
+    pub const fn elements(mut self, elements: u32) -> Self {
+        self.caps.elements = Some(elements);
+        self
+    }
+
+    /// How deep arrays and maps of a message that is received may nest; 64, which is also the most.
+    pub const fn depth(mut self, depth: u8) -> Self {
+        self.caps.depth = if depth < limits::MAX_DEPTH { depth } else { limits::MAX_DEPTH };
+        self
+    }
+
+    /// How many calls wait for a place on the connection, and how many bytes they hold; 4,096 and 64 MiB.
+    pub const fn queue(mut self, calls: usize, bytes: usize) -> Self {
+        self.config.queue = calls;
+        self.config.queue_bytes = bytes;
+        self
+    }
+
+    /// What this side calls itself; for people.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// Adds a transport, in place of one with the same scheme.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transports.add(transport);
+        self
+    }
+
+    /// The first id that connections give to a call. For tests of what happens when ids run out.
+    #[doc(hidden)]
+    pub const fn first_id(mut self, id: u32) -> Self {
+        self.config.first_id = Some(id);
+        self
+    }
+
+    /// A channel whose connection is made by its first call.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` for an address that no transport takes.
+    pub fn lazy(self, uri: &str) -> Result<Channel, RpcError> {
+        let (uri, transport) = self.transports.choose(uri).map_err(|error| {
+            RpcError::new(Code::INVALID_ARGUMENT, Delivery::NotSent, error.to_string()).with_source(error)
+        })?;
+        let address = Arc::from(uri.to_string());
+        Ok(self.build(address, Target::Remote(uri, transport)))
+    }
+
+    /// A channel with its first connection made.
+    ///
+    /// # Errors
+    ///
+    /// As [`lazy`](Self::lazy), and `unavailable` if the connection cannot be made.
+    pub async fn connect(self, uri: &str) -> Result<Channel, RpcError> {
+        let channel = self.lazy(uri)?;
+        match std::future::poll_fn(|cx| channel.poll_connection(cx)).await {
+            Ok(_) => Ok(channel),
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    fn build(self, address: Arc<str>, target: Target) -> Channel {
+        let Self { config, caps, timeout, connect_timeout, .. } = self;
+        let reconnect = Mutex::new(Reconnect::new());
+        Channel {
+            inner: Arc::new(Inner {
+                address,
+                target,
+                config,
+                caps,
+                timeout,
+                connect_timeout,
+                reconnect,
+                oneway_failed: oneway::failed,
+                oneway_failures: AtomicU64::new(0),
+            }),
+        }
+    }
+}
+
+/// A random number of this process.
+fn instance() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    static INSTANCE: OnceLock<u64> = OnceLock::new();
+    *INSTANCE.get_or_init(|| RandomState::new().hash_one(std::process::id()))
+}

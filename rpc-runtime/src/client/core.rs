@@ -1,0 +1,157 @@
+//! Owns [`Inner`]: what all clones of a channel share, how its connection is made, and what it hears of that one's life.
+//! Does not decide when a connection is made (`reconnect`).
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::call::{Caps, Code, Delivery, RpcError};
+use crate::client::reconnect::Reconnect;
+use crate::driver::{Failed, Lifecycle, Shared, connection};
+use crate::proto::{Config, ConnectionError, Side};
+use crate::server::Loopback;
+use crate::transport::{Link, Transport, Uri, pipe};
+
+/// What all clones of a channel share.
+pub(super) struct Inner {
+    /// The address, for errors.
+    pub(super) address: Arc<str>,
+    pub(super) target: Target,
+    pub(super) config: Config,
+    pub(super) caps: Caps,
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) reconnect: Mutex<Reconnect>,
+    /// What becomes of oneway calls that fail when nobody waits for them: calls are above this file.
+    pub(super) oneway_failed: fn(Arc<Self>, &Arc<Shared>, Failed),
+    pub(super) oneway_failures: AtomicU64,
+}
+
+pub(super) enum Target {
+    /// An address to connect to, again and again.
+    Remote(Uri, Arc<dyn Transport>),
+    /// A service of this process, behind a pipe.
+    Loopback(Loopback),
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(shared) = self.reconnect.get_mut().current() {
+            shared.drain("the client is gone");
+        }
+    }
+}
+
+impl Inner {
+    async fn make_link(&self) -> Result<Link, RpcError> {
+        let (uri, transport) = match &self.target {
+            Target::Remote(uri, transport) => (uri, transport),
+            Target::Loopback(service) => {
+                let (link, other) = pipe();
+                service.serve(other);
+                return Ok(link);
+            }
+        };
+        let limit = self.connect_timeout;
+        let failed = |text: String| RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text);
+        match tokio::time::timeout(limit, transport.connect(uri.address())).await {
+            Ok(Ok(link)) => Ok(link),
+            Ok(Err(error)) => Err(failed(format!("no connection: {error}")).with_source(error)),
+            Err(_) => Err(failed(format!("no connection within {limit:?} (`connect_timeout`)"))),
+        }
+    }
+
+    fn attempted(self: &Arc<Self>, result: Result<Link, RpcError>) {
+        let wakers = match result {
+            Ok(link) => {
+                let lifecycle = Arc::new(Watch { channel: Arc::downgrade(self), shared: OnceLock::new() });
+                let (config, address) = (self.config.clone(), Arc::clone(&self.address));
+                let (shared, task) =
+                    connection(Side::Client, config, self.caps, link, address, None, lifecycle.clone());
+                // Set before the task runs, so that whatever it tells has a subject.
+                let _ = lifecycle.shared.set(Arc::downgrade(&shared));
+                tokio::spawn(task);
+                self.reconnect.lock().connected(shared)
+            }
+            Err(error) => {
+                tracing::debug!(address = %self.address, %error, "cannot connect");
+                self.reconnect.lock().failed(error.with_peer(&self.address))
+            }
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+// ===== impl Attempt =====
+
+/// One attempt to connect.
+pub(super) struct Attempt {
+    /// None once its end has been told.
+    channel: Option<Arc<Inner>>,
+}
+
+impl Attempt {
+    pub(super) fn new(channel: &Arc<Inner>) -> Self {
+        Self { channel: Some(Arc::clone(channel)) }
+    }
+
+    pub(super) async fn run(mut self) {
+        let Some(channel) = &self.channel else { return };
+        let result = channel.make_link().await;
+        if let Some(channel) = self.channel.take() {
+            channel.attempted(result);
+        }
+    }
+}
+
+impl Drop for Attempt {
+    /// The runtime ended before the attempt did, or there is none: nobody else would ever tell those who wait.
+    fn drop(&mut self) {
+        if let Some(channel) = self.channel.take() {
+            let text = "no connection: it is made within a tokio runtime, and there is none, or it has ended";
+            channel.attempted(Err(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text)));
+        }
+    }
+}
+
+// ===== impl Watch =====
+
+/// Tells a channel of its connection's life.
+struct Watch {
+    channel: Weak<Inner>,
+    shared: OnceLock<Weak<Shared>>,
+}
+
+impl Watch {
+    fn lost(&self, reason: Option<RpcError>) {
+        if let Some((channel, shared)) = self.both() {
+            channel.reconnect.lock().lost(&shared, reason);
+        }
+    }
+
+    fn both(&self) -> Option<(Arc<Inner>, Arc<Shared>)> {
+        Some((self.channel.upgrade()?, self.shared.get()?.upgrade()?))
+    }
+}
+
+impl Lifecycle for Watch {
+    fn retired(&self) {
+        self.lost(None);
+    }
+
+    fn closed(&self, error: Option<&ConnectionError>) {
+        self.lost(error.map(|error| {
+            RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, format!("no connection: {error}"))
+        }));
+    }
+
+    fn oneway_failed(&self, failed: Failed) {
+        match self.both() {
+            Some((channel, shared)) => (channel.oneway_failed)(Arc::clone(&channel), &shared, failed),
+            None => tracing::debug!(error = %failed.error, "a oneway call failed, and its channel is gone"),
+        }
+    }
+}

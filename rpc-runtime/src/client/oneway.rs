@@ -1,0 +1,58 @@
+//! Owns [`failed`]: what becomes of oneway calls that fail when nobody waits for them any more. Does not own those whose
+//! callers still wait until they are written (`in_flight`).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::runtime::Handle;
+
+use crate::call::RpcError;
+use crate::client::channel::Channel;
+use crate::client::core::Inner;
+use crate::client::in_flight::InFlight;
+use crate::driver::{Failed, Shared, now};
+
+/// A oneway call failed on this connection after its future had ended.
+///
+/// ```text
+///   failed ── no handler saw it, and there is time ──▶ sent again ── written ──▶ the next connection's affair
+///      └──────── anything else ──▶ counted ◀── refused again, out of time ──┘
+/// ```
+pub(super) fn failed(channel: Arc<Inner>, shared: &Arc<Shared>, failed: Failed) {
+    let Failed { error, unseen } = failed;
+    let in_time = unseen.filter(|call| !call.deadline.is_some_and(|at| at.has_passed(now())));
+    let (Some(call), Ok(runtime)) = (in_time, Handle::try_current()) else {
+        return count(&channel, Some(&error));
+    };
+    let resent = Resent { channel: Some(Arc::clone(&channel)) };
+    let in_flight = InFlight::resend(Channel { inner: channel }, shared, error, call);
+    runtime.spawn(async move { resent.ended(in_flight.await.err()) });
+}
+
+/// A oneway call that is being sent again.
+struct Resent {
+    /// None once its end is known.
+    channel: Option<Arc<Inner>>,
+}
+
+impl Resent {
+    fn ended(mut self, error: Option<RpcError>) {
+        if let (Some(channel), Some(error)) = (self.channel.take(), error) {
+            count(&channel, Some(&error));
+        }
+    }
+}
+
+impl Drop for Resent {
+    /// The runtime ended before the call was written.
+    fn drop(&mut self) {
+        if let Some(channel) = self.channel.take() {
+            count(&channel, None);
+        }
+    }
+}
+
+fn count(channel: &Inner, error: Option<&RpcError>) {
+    channel.oneway_failures.fetch_add(1, Ordering::Relaxed);
+    tracing::debug!(address = %channel.address, error = error.map(tracing::field::display), "a oneway call failed");
+}
