@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use traitwire::{Channel, Code, Delivery, Server};
 
-use super::support::{Hand, call, serve, serve_with, until};
+use super::support::{Hand, call, serve, serve_with, tell, until};
 
 #[tokio::test]
 async fn accepted_calls_finish_and_the_listener_is_closed() {
@@ -134,4 +134,37 @@ async fn handlers_of_oneway_calls_are_waited_for() {
     served.handle.shutdown();
     assert_eq!(served.done.await.unwrap().cut, 0);
     assert_eq!(served.ledger.counts(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn handlers_of_oneway_calls_are_stopped_when_the_grace_is_over() {
+    let grace = Duration::from_millis(50);
+    let served = serve_with("mem://oneway-grace", Hand::default(), |builder| builder.grace(grace)).await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    for _ in 0..2 {
+        tell(&channel, "5000").await.unwrap();
+    }
+    let slow = tokio::spawn({
+        let channel = channel.clone();
+        async move { call(&channel, "Hand.sleep", "5000").await }
+    });
+    until("all are at work", || served.ledger.counts().0 == 3).await;
+    served.handle.shutdown();
+    assert_eq!(served.done.await.unwrap().cut, 3);
+    // `serve` waits for the handlers of oneway calls, which have nobody left but the server.
+    until("all are dropped", || served.ledger.counts() == (3, 0, 3)).await;
+    assert!(slow.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn they_are_stopped_even_if_their_connection_is_long_gone() {
+    let grace = Duration::from_millis(50);
+    let served = serve_with("mem://oneway-alone", Hand::default(), |builder| builder.grace(grace)).await;
+    let channel = Channel::connect(&served.uri).await.unwrap();
+    tell(&channel, "5000").await.unwrap();
+    until("it is at work", || served.ledger.counts().0 == 1).await;
+    drop(channel);
+    served.handle.shutdown();
+    assert_eq!(served.done.await.unwrap().cut, 1);
+    assert_eq!(served.ledger.counts(), (1, 0, 1));
 }

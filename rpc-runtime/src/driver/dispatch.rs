@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::{Code, HandlerFuture, MethodDescriptor, Request};
+use crate::driver::stop::StopSignal;
 use crate::proto::Refusal;
 
 /// Where calls go that the peer makes.
@@ -19,11 +20,12 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
     /// A call that was started has ended.
     fn finished(&self, how: Finish);
 
-    /// A oneway call was accepted: its handler outlives the call, and a shutdown waits for it.
-    fn oneway_began(&self);
+    /// A oneway call was accepted: its handler outlives the call, and perhaps the connection. A shutdown waits for it
+    /// and then stops it by this signal. The number that comes back is for [`oneway_ended`](Self::oneway_ended).
+    fn oneway_began(&self, stop: Arc<StopSignal>) -> usize;
 
     /// The handler of a oneway call has ended.
-    fn oneway_ended(&self);
+    fn oneway_ended(&self, number: usize);
 
     /// The machine refused a call.
     fn refused(&self, why: Refusal);

@@ -35,5 +35,6 @@ pub(crate) use clock::now;
 pub(crate) use dispatch::{Dispatch, Finish, Route};
 pub(crate) use places::{Ended, Ticket};
 pub(crate) use shared::{Failed, Lifecycle, Shared};
+pub(crate) use stop::StopSignal;
 pub(crate) use task::connection;
 pub(crate) use work::discard;

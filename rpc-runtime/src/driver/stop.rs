@@ -7,13 +7,13 @@ use futures::task::AtomicWaker;
 
 /// Tells a handler that has become a task to stop.
 #[derive(Debug, Default)]
-pub(super) struct StopSignal {
+pub(crate) struct StopSignal {
     set: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl StopSignal {
-    pub(super) fn set(&self) {
+    pub(crate) fn set(&self) {
         self.set.store(true, Ordering::Release);
         self.waker.wake();
     }

@@ -18,7 +18,7 @@ use crate::proto::{CallId, Refusal};
 ///
 /// ```text
 ///   at work ── ready, panic ──▶ answered
-///      │ └──── stop signal ──▶ dropped within its context, then `stopped`
+///      │ └──── stop signal ──▶ dropped within its context, then `stopped`, unless its call is oneway and long over
 ///      └────── the task is dropped (its runtime ends) ──▶ the same
 /// ```
 pub(super) struct Work {
@@ -31,8 +31,8 @@ pub(super) struct Work {
     shared: Arc<Shared>,
     dispatch: Arc<dyn Dispatch>,
     stop: Arc<StopSignal>,
-    /// The call is over on the wire; only the handler still runs.
-    oneway: bool,
+    /// The number of a oneway call: it is over on the wire, and only the handler still runs.
+    oneway: Option<usize>,
 }
 
 impl Work {
@@ -56,7 +56,7 @@ impl Work {
             shared: Arc::clone(shared),
             dispatch: Arc::clone(dispatch),
             stop: Arc::default(),
-            oneway: false,
+            oneway: None,
         }
     }
 
@@ -82,13 +82,12 @@ impl Work {
 
     /// The call is over on the wire; its handler is counted by itself.
     pub(super) fn set_oneway(&mut self) {
-        self.oneway = true;
-        self.dispatch.oneway_began();
+        self.oneway = Some(self.dispatch.oneway_began(self.stop_signal()));
     }
 
-    fn oneway_finished(&self) {
+    fn oneway_finished(&self, number: usize) {
         self.shared.oneway_finished();
-        self.dispatch.oneway_ended();
+        self.dispatch.oneway_ended(number);
     }
 
     pub(super) fn stop_signal(&self) -> Arc<StopSignal> {
@@ -140,8 +139,8 @@ impl Work {
     }
 
     fn answer(&self, result: CallResult) {
-        if self.oneway {
-            self.oneway_finished();
+        if let Some(number) = self.oneway {
+            self.oneway_finished(number);
         } else {
             self.shared.answer(self.id, result, self.context.take_reply_metadata());
         }
@@ -150,8 +149,8 @@ impl Work {
     fn stopped(&mut self) {
         self.context.cancel();
         self.drop_handler();
-        if self.oneway {
-            self.oneway_finished();
+        if let Some(number) = self.oneway {
+            self.oneway_finished(number);
         } else {
             self.shared.stopped(self.id);
         }

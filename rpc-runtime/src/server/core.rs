@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use slab::Slab;
 use tokio::sync::watch;
 
 use crate::call::{Caps, Handler, HandlerFuture, Request, Service};
-use crate::driver::{Dispatch, Failed, Finish, Lifecycle, Route, Shared, connection, discard};
+use crate::driver::{Dispatch, Failed, Finish, Lifecycle, Route, Shared, StopSignal, connection, discard};
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
 use crate::server::router::Router;
@@ -29,7 +30,7 @@ pub(super) struct Core {
     /// How many connections and handlers of oneway calls there are: who waits for the last one waits here. Only ever
     /// counted up and down, so that it is right whatever the order in which others tell it.
     count: watch::Sender<usize>,
-    oneway: AtomicUsize,
+    oneway: Mutex<Oneway>,
 }
 
 impl Core {
@@ -42,7 +43,7 @@ impl Core {
         limit: usize,
     ) -> Arc<Self> {
         let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
-        let oneway = AtomicUsize::new(0);
+        let oneway = Mutex::default();
         Arc::new(Self { router, handler, observer, config, caps, limit, connections, next, count, oneway })
     }
 
@@ -78,13 +79,19 @@ impl Core {
         self.all().iter().for_each(|shared| shared.drain("the server is shutting down"));
     }
 
-    /// Ends all connections now; says how many calls that cuts.
+    /// Ends all connections now, and stops the handlers of oneway calls, each at its next await; says how many calls
+    /// that cuts.
     pub(super) fn close(&self) -> usize {
         let all = self.all();
         let open: usize = all.iter().map(|shared| shared.inbound_calls()).sum();
-        let cut = open + self.oneway.load(Ordering::Relaxed);
         all.iter().for_each(|shared| shared.close("the server's grace is over"));
-        cut
+        let stops: Vec<_> = {
+            let mut oneway = self.oneway.lock();
+            oneway.is_over = true;
+            oneway.at_work.iter().map(|(_, stop)| Arc::clone(stop)).collect()
+        };
+        stops.iter().for_each(|stop| stop.set());
+        open + stops.len()
     }
 
     /// Waits until there is no connection, and no handler of a oneway call.
@@ -135,13 +142,19 @@ impl Dispatch for Core {
         self.tell(|observer| observer.bytes_moved(read, written));
     }
 
-    fn oneway_began(&self) {
-        self.oneway.fetch_add(1, Ordering::Relaxed);
+    fn oneway_began(&self, stop: Arc<StopSignal>) -> usize {
         self.count.send_modify(|all| *all += 1);
+        let mut oneway = self.oneway.lock();
+        if oneway.is_over {
+            // Nobody polls it yet, so this wakes nobody under the lock.
+            stop.set();
+        }
+        oneway.at_work.insert(stop)
     }
 
-    fn oneway_ended(&self) {
-        self.oneway.fetch_sub(1, Ordering::Relaxed);
+    fn oneway_ended(&self, number: usize) {
+        let stop = self.oneway.lock().at_work.try_remove(number);
+        drop(stop);
         self.count.send_modify(|all| *all -= 1);
     }
 
@@ -156,6 +169,14 @@ impl Dispatch for Core {
             });
         });
     }
+}
+
+/// The handlers of oneway calls at work: their connections may be gone, so that the server itself has to stop them.
+#[derive(Default)]
+struct Oneway {
+    at_work: Slab<Arc<StopSignal>>,
+    /// The grace is over: a call that a connection had taken just before is stopped as well.
+    is_over: bool,
 }
 
 /// A connection's entry in its server.

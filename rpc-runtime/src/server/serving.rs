@@ -70,7 +70,8 @@ impl Drop for Abandoned {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Calls that were cut because the grace was over; 0 if every accepted call finished.
+    /// Calls that were cut because the grace was over, handlers of oneway calls included; 0 if every accepted call
+    /// finished.
     pub cut: usize,
 }
 
