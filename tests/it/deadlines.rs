@@ -1,9 +1,15 @@
 //! No call outlives its deadline, whatever it waits for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use traitwire::{Caller, Channel, Code, Delivery};
+use traitwire::{
+    Caller, Channel, Code, Delivery, Handler, HandlerFuture, MethodDescriptor, Request, Service,
+    ServiceDescriptor,
+};
 
 use super::support::{Hand, call, call_within, request, serve, until};
 
@@ -64,4 +70,91 @@ async fn calls_within_a_second_of_sleep_are_exact() {
             "{took:?}"
         );
     }
+}
+
+#[test]
+fn a_call_from_another_runtime_ends_though_its_connection_has_no_turn() {
+    let build = |builder: &mut tokio::runtime::Builder| builder.enable_all().build().unwrap();
+    let still = build(&mut tokio::runtime::Builder::new_current_thread());
+    let (_served, channel) = still.block_on(async {
+        let served = serve("mem://still").await;
+        let channel = Channel::connect(&served.uri).await.unwrap();
+        call(&channel, "Hand.echo", "x").await.unwrap();
+        (served, channel)
+    });
+    // Nobody drives the first runtime from here on: its tasks and timers stand still.
+    let own = build(&mut tokio::runtime::Builder::new_current_thread());
+    let error = own.block_on(call_within(&channel, SHORT, "Hand.echo", "x")).unwrap_err();
+    assert_eq!(error.code(), Code::DEADLINE_EXCEEDED, "{error}");
+    // A later call is as good as any once the runtime moves again.
+    assert_eq!(still.block_on(call(&channel, "Hand.echo", "x")).unwrap(), b"x");
+}
+
+/// `wait` never ends, `compute` holds its thread until it is told.
+struct Stubborn {
+    dropped: Arc<AtomicU32>,
+    told: Arc<Mutex<std::sync::mpsc::Receiver<()>>>,
+}
+
+static STUBBORN: ServiceDescriptor = ServiceDescriptor::new(
+    "Stubborn",
+    "",
+    &[
+        MethodDescriptor::new("wait", "Stubborn.wait", 0),
+        MethodDescriptor::new("compute", "Stubborn.compute", 1),
+    ],
+);
+
+impl Service for Stubborn {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        &STUBBORN
+    }
+}
+
+impl Handler for Stubborn {
+    fn handle(&self, request: Request) -> HandlerFuture {
+        struct Counts(Arc<AtomicU32>);
+        impl Drop for Counts {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let (counts, told) = (Counts(Arc::clone(&self.dropped)), Arc::clone(&self.told));
+        HandlerFuture::new(async move {
+            if request.method() == "Stubborn.wait" {
+                std::future::pending::<()>().await;
+            } else {
+                // Bounded, so that a failure is a failure and no hang.
+                let _ = told.lock().recv_timeout(Duration::from_secs(20));
+                std::mem::forget(counts);
+            }
+            Ok(traitwire::Response::value(request.into_arguments()))
+        })
+    }
+}
+
+#[test]
+fn handlers_are_dropped_at_their_deadlines_though_another_one_holds_the_connection() {
+    let (dropped, (tell, told)) = (Arc::new(AtomicU32::new(0)), std::sync::mpsc::channel());
+    let service = Stubborn { dropped: Arc::clone(&dropped), told: Arc::new(Mutex::new(told)) };
+    let serving = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (uri, done) = serving.block_on(async {
+        let server = traitwire::Server::builder().service(service).bind("tcp://127.0.0.1:0").await.unwrap();
+        (server.addresses()[0].clone(), tokio::spawn(server.serve()))
+    });
+    let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    own.block_on(async {
+        let channel = Channel::connect(&uri).await.unwrap();
+        // Both leave in one segment, and are started in one turn.
+        let wait = call_within(&channel, Duration::from_millis(300), "Stubborn.wait", "");
+        let compute = call(&channel, "Stubborn.compute", "");
+        let watch = async {
+            until("the handler is dropped", || dropped.load(Ordering::SeqCst) == 1).await;
+            tell.send(()).unwrap();
+        };
+        let (waited, computed, ()) = tokio::join!(wait, compute, watch);
+        assert_eq!(waited.unwrap_err().code(), Code::DEADLINE_EXCEEDED);
+        assert!(computed.is_ok());
+    });
+    done.abort();
 }

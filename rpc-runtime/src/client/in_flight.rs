@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
@@ -35,7 +36,8 @@ pub struct InFlight {
     attempts: u32,
     /// The connection that refused it, and how: it is not asked again.
     refused: Option<(Arc<Shared>, RpcError)>,
-    /// Wakes a call that waits for a connection, at its deadline or when the next attempt may be made.
+    /// Wakes a call that waits for a connection, at its deadline or when the next attempt may be made; and one that was
+    /// sent from another runtime than its connection's, at its deadline.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -128,7 +130,9 @@ impl InFlight {
         if let Some((_, error)) = self.refused.take_if(|(refused, _)| Arc::ptr_eq(refused, shared)) {
             return Poll::Ready(Err(error));
         }
-        self.sleep = None;
+        // In the connection's own runtime its tasks watch over the call; another one may stand still, or be blocked.
+        let until = call.deadline.filter(|_| !shared.is_at_home()).filter(|_| Handle::try_current().is_ok());
+        self.sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until.instant().into())));
         if let Some(since) = self.waiting_since.take() {
             self.waited += now().duration_since(since);
         }
@@ -144,6 +148,15 @@ impl InFlight {
             }
             Err(untaken) => Poll::Ready(Err(untaken.error)),
         }
+    }
+
+    /// Whether the time of a call that watches over it itself is over; it does so once.
+    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+        if due {
+            self.sleep = None;
+        }
+        due
     }
 
     /// No handler saw the call, and another connection may take it.
@@ -213,6 +226,10 @@ impl Future for InFlight {
                     Poll::Ready(Err(error)) => return this.finish(Err(error)),
                 },
                 State::Sent(shared, ticket) => match shared.poll_call(ticket, cx) {
+                    Poll::Pending if this.is_due(cx) => {
+                        shared.end_due();
+                        this.state = State::Sent(shared, ticket);
+                    }
                     Poll::Pending => {
                         this.state = State::Sent(shared, ticket);
                         return Poll::Pending;

@@ -17,6 +17,11 @@
 //! is every `#[rpc(blocking)]` method, to tokio's pool of blocking threads. On a current-thread runtime tasks share
 //! the one thread, so there a long computation still delays everything: mark it as blocking.
 //!
+//! # Deadlines
+//!
+//! The connection's task tells the machine the time. Since it may have no turn for long, a second small task, the
+//! `timekeeper`, ends calls at their deadlines as well, and a caller in another runtime watches over its own.
+//!
 //! # Locks
 //!
 //! The machine is behind one short lock. No handler, waker, layer or `Serialize` of a user runs under it.
@@ -28,6 +33,7 @@ mod read;
 mod shared;
 mod stop;
 mod task;
+mod timekeeper;
 mod work;
 mod write;
 

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::call::{AnswerRoom, CallResult, Metadata, Reclaim, RpcError};
 use crate::driver::clock;
 use crate::driver::places::{Ended, Left, Look, Places, Ticket, Told};
 use crate::driver::stop::StopSignal;
+use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
 use crate::proto::{
     Answer, Body, CallId, CallKey, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
     Untaken,
@@ -35,11 +38,15 @@ pub(crate) struct Shared {
     pub(super) core: Mutex<Core>,
     /// Wakes the connection's task.
     pub(super) task: AtomicWaker,
+    /// Watches over deadlines beside that task.
+    pub(super) keeper: Timekeeper,
 }
 
 /// What the lock protects.
 pub(super) struct Core {
     pub(super) machine: Connection,
+    /// What the timekeeper sleeps for.
+    watched: Watched,
     /// Who waits for which call.
     places: Places,
     /// How to stop the handlers that have become tasks.
@@ -81,6 +88,7 @@ impl Shared {
     pub(super) fn new(machine: Connection) -> Arc<Self> {
         let core = Core {
             machine,
+            watched: Watched::Nobody,
             places: Places::default(),
             running: HashMap::new(),
             oneway: 0,
@@ -88,7 +96,11 @@ impl Shared {
             after: Aftermath::default(),
             answered: false,
         };
-        Arc::new(Self { core: Mutex::new(core), task: AtomicWaker::new() })
+        Arc::new_cyclic(|shared: &Weak<Self>| Self {
+            core: Mutex::new(core),
+            task: AtomicWaker::new(),
+            keeper: Timekeeper::new(Handle::current(), shared.clone()),
+        })
     }
 
     /// Works with the machine under the lock, and takes its events before the lock is free: the key of a call that
@@ -99,9 +111,15 @@ impl Shared {
         core.take_events();
         let wakers = std::mem::take(&mut core.after.wakers);
         let stops = std::mem::take(&mut core.after.stops);
+        let missed = core.missed();
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
         stops.into_iter().for_each(|stop| stop.set());
+        match missed {
+            None => {}
+            Some(Watched::Nobody) => self.keeper.start(),
+            Some(Watched::Until(_)) => self.keeper.wake(),
+        }
         result
     }
 
@@ -163,6 +181,18 @@ impl Shared {
         self.task.wake();
     }
 
+    /// Whether the connection lives in the runtime that this is called in: if not, it may have no turn while the caller
+    /// has.
+    pub(crate) fn is_at_home(&self) -> bool {
+        Handle::try_current().is_ok_and(|here| here.id() == self.keeper.runtime())
+    }
+
+    /// Ends the calls whose time is over.
+    pub(crate) fn end_due(&self) {
+        self.with(|core| core.machine.handle_deadlines(clock::now()));
+        self.task.wake();
+    }
+
     /// Whether further calls are taken.
     pub(crate) fn takes_calls(&self) -> bool {
         self.core.lock().machine.takes_calls()
@@ -219,6 +249,23 @@ impl Shared {
     }
 }
 
+impl Deadlines for Shared {
+    fn watch(&self) -> Option<Instant> {
+        let mut core = self.core.lock();
+        let due = core.machine.deadline_timeout();
+        core.watched = due.map_or(Watched::Nobody, Watched::Until);
+        due
+    }
+
+    fn expire(&self) {
+        self.end_due();
+    }
+
+    fn keeper(&self) -> &Timekeeper {
+        &self.keeper
+    }
+}
+
 impl AnswerRoom for Shared {
     fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut core = self.core.lock();
@@ -233,6 +280,17 @@ impl AnswerRoom for Shared {
 }
 
 impl Core {
+    /// Whether the timekeeper has to be started or woken: what it was doing so far.
+    fn missed(&mut self) -> Option<Watched> {
+        let due = self.machine.deadline_timeout();
+        let before = self.watched;
+        if let Some(due) = due.filter(|_| before.misses(due)) {
+            self.watched = Watched::Until(due);
+            return Some(before);
+        }
+        (self.machine.is_closed() && before != Watched::Nobody).then_some(before)
+    }
+
     fn call_ended(&mut self, key: CallKey, ended: Ended) {
         self.answered |= !matches!(ended.outcome, Received::Error(_));
         match self.places.ended(key, ended) {

@@ -52,6 +52,7 @@ pub(crate) fn connection(
         serving,
         routes: Vec::new(),
         starts: VecDeque::new(),
+        spawned: false,
         in_flight,
         caps,
         lifecycle,
@@ -77,6 +78,8 @@ struct Task {
     routes: Vec<Option<Option<Route>>>,
     /// Calls that are to be started in this turn.
     starts: VecDeque<IncomingCall>,
+    /// The last handler that became a task in this turn may still be where only this thread finds it.
+    spawned: bool,
     in_flight: usize,
     caps: Caps,
     lifecycle: Arc<dyn Lifecycle>,
@@ -174,6 +177,7 @@ impl Task {
     /// Starts the calls that wait, until there are none or the output is full.
     fn start(&mut self, cx: &mut Context<'_>) {
         let began = clock::now();
+        self.spawned = false;
         loop {
             let starts = &mut self.starts;
             self.shared.with(|core| {
@@ -235,6 +239,9 @@ impl Task {
         }
         let blocking = descriptor.is_some_and(|method| method.blocking);
         if inline && !blocking {
+            if std::mem::take(&mut self.spawned) {
+                self.shared.keeper.make_way();
+            }
             let mut cx = Context::from_waker(Waker::noop());
             if work.poll_handler(&mut cx).is_ready() {
                 return;
@@ -258,6 +265,7 @@ impl Task {
             tokio::task::spawn_blocking(move || runtime.block_on(work));
         } else {
             tokio::spawn(work);
+            self.spawned = true;
         }
     }
 

@@ -134,12 +134,12 @@ impl Connection {
 
     /// The instant that [`poll_timeout`](Self::poll_timeout) gave has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for timer in Timer::ALL {
-            if self.timer(timer).is_some_and(|due| due <= now) {
-                self.handle_timer(timer, now);
-            }
-        }
-        self.settle(now);
+        self.handle_timers(&Timer::ALL, now);
+    }
+
+    /// Ends the calls whose time is over, and nothing else: this may be said out of turn.
+    pub fn handle_deadlines(&mut self, now: Instant) {
+        self.handle_timers(&Timer::DEADLINES, now);
     }
 
     // ----- commands -----
@@ -241,6 +241,11 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         Timer::ALL.iter().filter_map(|&timer| self.timer(timer)).min()
+    }
+
+    /// When [`handle_deadlines`](Self::handle_deadlines) is due.
+    pub fn deadline_timeout(&self) -> Option<Instant> {
+        Timer::DEADLINES.iter().filter_map(|&timer| self.timer(timer)).min()
     }
 
     // ----- views and memory -----
@@ -427,6 +432,15 @@ impl Connection {
             Timer::OutboundDeadline => self.outbound.timeout(),
             Timer::InboundDeadline => self.inbound.timeout(),
         }
+    }
+
+    fn handle_timers(&mut self, timers: &[Timer], now: Instant) {
+        for &timer in timers {
+            if self.timer(timer).is_some_and(|due| due <= now) {
+                self.handle_timer(timer, now);
+            }
+        }
+        self.settle(now);
     }
 
     fn handle_timer(&mut self, timer: Timer, now: Instant) {

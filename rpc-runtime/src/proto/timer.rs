@@ -20,6 +20,9 @@ pub(super) enum Timer {
 }
 
 impl Timer {
+    /// Those of calls. They need nothing of the transport: whoever has the time may look at them.
+    pub(super) const DEADLINES: [Self; 2] = [Self::OutboundDeadline, Self::InboundDeadline];
+
     pub(super) const ALL: [Self; 7] = [
         Self::Handshake,
         Self::Keepalive,

@@ -309,3 +309,20 @@ fn the_documents_conversation_is_held() {
     pair.drive();
     assert_eq!(pair.client.outcome().unwrap(), b"\xa2hi");
 }
+
+#[test]
+fn deadlines_are_kept_out_of_turn_and_nothing_else_is() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.try_call(b"x", 250 * MS, now).unwrap();
+    pair.drive();
+    assert_eq!(pair.client.machine.deadline_timeout(), Some(now + 250 * MS));
+    pair.stand_still(249 * MS);
+    assert!(pair.client.ended.is_empty() && pair.server.stopped.is_empty());
+    // Silence for a minute would be the end of the connection, had anybody had the chance to read.
+    pair.stand_still(60_000 * MS);
+    assert_eq!(pair.client.outcome().unwrap_err().code(), Code::DEADLINE_EXCEEDED);
+    assert_eq!(pair.server.stopped[0].1, Stop::Expired);
+    assert_eq!(pair.client.machine.deadline_timeout(), None);
+    assert!(pair.client.closed.is_none() && pair.server.closed.is_none());
+}

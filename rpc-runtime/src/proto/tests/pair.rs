@@ -257,6 +257,15 @@ impl Pair {
         self.drive();
     }
 
+    /// Lets time pass in which nobody reads, writes or looks at any timer but those of calls.
+    pub(super) fn stand_still(&mut self, time: Duration) {
+        self.now += time;
+        for end in [&mut self.client, &mut self.server] {
+            end.machine.handle_deadlines(self.now);
+            end.listen(self.now);
+        }
+    }
+
     /// Bytes that a stranger sends to the server.
     pub(super) fn inject(&mut self, bytes: &[u8]) {
         self.server.inbox.extend(bytes);
