@@ -129,6 +129,14 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long resolving and connecting may take: one lost SYN and its repetition.
 pub const CONNECT: Duration = Duration::from_secs(2);
 
+/// Addresses of one name that an attempt to connect tries: the time for all of them is [`CONNECT`], and nobody has more
+/// that differ.
+pub const ADDRESSES: usize = 16;
+
+/// Steps of attempts to connect that a channel remembers, for the calls whose time runs out meanwhile: one attempt at all
+/// [`ADDRESSES`], and the wait after it.
+pub const STEPS: usize = ADDRESSES + 2;
+
 /// The wait after the first failed attempt to connect; the attempt after a lost connection is made at once.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 

@@ -35,7 +35,7 @@ async fn a_peer_that_accepts_and_says_nothing_does_not_look_ready() {
     let began = tokio::time::Instant::now();
     let error = call_within(&channel, SHORT, "Hand.echo", "x").await.unwrap_err();
     assert_eq!((error.code(), error.delivery()), (Code::DEADLINE_EXCEEDED, Delivery::NotSent));
-    assert!(error.message().contains("waiting for a place"), "{error}");
+    assert!(error.message().contains("waiting for the peer's HELLO"), "{error}");
     assert!(began.elapsed() < SHORT * 10);
 }
 

@@ -1,11 +1,12 @@
 //! Transports of users, and what the built-in ones do with their addresses.
 
 use std::io;
+use std::time::Duration;
 
 use traitwire::transport::{Link, Listener, Memory, Transport};
-use traitwire::{Channel, Server};
+use traitwire::{Caller, Channel, Code, Delivery, Server};
 
-use super::support::{Hand, call, socket_path};
+use super::support::{Hand, call, request, socket_path};
 
 /// Memory under another scheme, which turns some callers away.
 struct Choosy;
@@ -123,4 +124,92 @@ async fn a_socket_file_is_taken_over_only_if_nobody_listens_there() {
     assert!(Server::builder().service(Hand::default()).bind(&format!("unix://{file}")).await.is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
     std::fs::remove_file(&file).unwrap();
+}
+
+/// Hangs where its address says.
+struct Hangs;
+
+#[async_trait::async_trait]
+impl Transport for Hangs {
+    fn scheme(&self) -> &'static str {
+        "hangs"
+    }
+
+    async fn resolve(&self, address: &str) -> io::Result<Vec<String>> {
+        if address == "resolving" {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        Ok(if address == "nowhere" {
+            Vec::new()
+        } else {
+            vec![format!("{address}-1"), format!("{address}-2")]
+        })
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Link> {
+        match address {
+            "connecting-2" => std::future::pending().await,
+            "silent-2" => {
+                let (own, other) = tokio::io::duplex(1_000);
+                tokio::spawn(async move {
+                    let _other = other;
+                    std::future::pending::<()>().await
+                });
+                Ok(Link::local(own, address))
+            }
+            _ => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("{address} says no")))
+            }
+        }
+    }
+
+    async fn bind(&self, _: &str) -> io::Result<Box<dyn Listener>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_runs_out_says_what_it_went_into() {
+    let patient = traitwire::CallOptions::new().wait_for_ready();
+    for (address, seconds, story) in [
+        ("resolving", 1, "1.0s resolving `resolving`"),
+        (
+            "connecting",
+            2,
+            "1.2s resolving `connecting`, 300.0ms connecting to connecting-1 (1 of 2), 500.0ms connecting to connecting-2 (2 of 2)",
+        ),
+        ("silent", 4, "2.5s waiting for the peer's HELLO; before that 1.5s waiting for a connection"),
+        (
+            "refused",
+            2,
+            "1.2s resolving `refused`, 300.0ms connecting to refused-1 (1 of 2), 300.0ms connecting to refused-2 (2 of 2), \
+             200.0ms waiting out the back-off (no connection: refused-2 says no)",
+        ),
+        ("nowhere", 2, "800.0ms waiting out the back-off (no connection: `nowhere` resolves to no address)"),
+    ] {
+        let builder = Channel::builder().transport(Hangs).connect_timeout(Duration::from_secs(60));
+        let channel = builder.lazy(&format!("hangs://{address}")).unwrap();
+        let options = patient.clone().timeout(Duration::from_secs(seconds));
+        let error = channel.call(request("Hand.echo", "x").with_options(&options)).await.unwrap_err();
+        assert_eq!((error.code(), error.delivery()), (Code::DEADLINE_EXCEEDED, Delivery::NotSent), "{error}");
+        assert!(
+            error.message().contains(&format!("its time ran out: {story}")) || address == "nowhere",
+            "{error}"
+        );
+        assert!(error.message().ends_with(story), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_takes_too_long_says_where_it_was() {
+    let channel = Channel::builder().transport(Hangs).lazy("hangs://connecting").unwrap();
+    let error = call(&channel, "Hand.echo", "x").await.unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent), "{error}");
+    assert!(
+        error.message().starts_with("no connection within 2s (`connect_timeout`): 1.2s resolving"),
+        "{error}"
+    );
+    assert!(error.message().ends_with("500.0ms connecting to connecting-2 (2 of 2)"), "{error}");
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 
@@ -76,6 +77,11 @@ impl Channel {
         }
     }
 
+    /// What the time of a call went into that has waited for a connection since then.
+    pub(super) fn story(&self, since: Instant) -> String {
+        self.inner.reconnect.lock().tell(since)
+    }
+
     /// This connection was of no use to a call: the next one gets another, if there is another.
     pub(super) fn leave(&self, shared: &Arc<Shared>) {
         self.inner.reconnect.lock().lost(shared, None);
@@ -84,7 +90,7 @@ impl Channel {
 
 /// There is no connection.
 pub(super) struct Failed {
-    pub(super) until: std::time::Instant,
+    pub(super) until: Instant,
     pub(super) error: RpcError,
 }
 

@@ -1,6 +1,7 @@
 //! Owns [`Inner`]: what all clones of a channel share, how its connection is made, and what it hears of that one's life.
 //! Does not decide when a connection is made (`reconnect`).
 
+use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
@@ -10,7 +11,9 @@ use parking_lot::Mutex;
 
 use crate::call::{Caps, Code, Delivery, RpcError};
 use crate::client::reconnect::Reconnect;
-use crate::driver::{Failed, Lifecycle, Shared, connection};
+use crate::client::story::Step;
+use crate::driver::{Failed, Lifecycle, Shared, connection, now};
+use crate::limits;
 use crate::proto::{Config, ConnectionError, Side};
 use crate::server::Loopback;
 use crate::transport::{Link, Transport, Uri, pipe};
@@ -57,11 +60,33 @@ impl Inner {
         };
         let limit = self.connect_timeout;
         let failed = |text: String| RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text);
-        match tokio::time::timeout(limit, transport.connect(uri.address())).await {
+        let began = now();
+        match tokio::time::timeout(limit, self.reach(uri.address(), &**transport)).await {
             Ok(Ok(link)) => Ok(link),
             Ok(Err(error)) => Err(failed(format!("no connection: {error}")).with_source(error)),
-            Err(_) => Err(failed(format!("no connection within {limit:?} (`connect_timeout`)"))),
+            Err(_) => {
+                let story = self.reconnect.lock().tell(began);
+                Err(failed(format!("no connection within {limit:?} (`connect_timeout`): {story}")))
+            }
         }
+    }
+
+    /// Resolves the address, and tries what comes of it in its order.
+    async fn reach(&self, address: &str, transport: &dyn Transport) -> io::Result<Link> {
+        self.reconnect.lock().note(Step::Resolving(address.to_owned()));
+        let mut resolved = transport.resolve(address).await?;
+        resolved.truncate(limits::ADDRESSES);
+        let of = resolved.len();
+        let mut last = None;
+        for (at, address) in resolved.into_iter().enumerate() {
+            self.reconnect.lock().note(Step::Connecting { address: address.clone(), nth: at + 1, of });
+            match transport.connect(&address).await {
+                Ok(link) => return Ok(link),
+                Err(error) => last = Some(error),
+            }
+        }
+        let text = || io::Error::new(io::ErrorKind::NotFound, format!("`{address}` resolves to no address"));
+        Err(last.unwrap_or_else(text))
     }
 
     fn attempted(self: &Arc<Self>, result: Result<Link, RpcError>) {

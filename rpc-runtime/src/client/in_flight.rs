@@ -191,10 +191,8 @@ impl InFlight {
     }
 
     fn expired_waiting(&self) -> RpcError {
-        let waited =
-            self.waited + self.waiting_since.map_or(Duration::ZERO, |since| now().duration_since(since));
-        let text = format!("its time ran out: {waited:.1?} waiting for a connection");
-        RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::NotSent, text)
+        let story = self.channel.story(self.waiting_since.unwrap_or_else(now));
+        RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::NotSent, format!("its time ran out: {story}"))
     }
 
     /// Says to whom the call was made, and what the time went into before it reached a connection.

@@ -8,6 +8,7 @@ mod core;
 mod in_flight;
 mod oneway;
 mod reconnect;
+mod story;
 mod typed;
 
 pub use builder::ChannelBuilder;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::call::{Code, Delivery, RpcError};
 use crate::client::backoff::Backoff;
+use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};
 
 /// Where a channel's connection is.
@@ -54,11 +55,18 @@ pub(super) struct Reconnect {
     /// Connections in a row that ended before they answered a call.
     fruitless: u32,
     waiting: Vec<Waker>,
+    story: Story,
 }
 
 impl Reconnect {
     pub(super) fn new() -> Self {
-        Self { state: State::Idle, backoff: Backoff::default(), fruitless: 0, waiting: Vec::new() }
+        Self {
+            state: State::Idle,
+            backoff: Backoff::default(),
+            fruitless: 0,
+            waiting: Vec::new(),
+            story: Story::default(),
+        }
     }
 
     /// Looks for a connection; pending while one is being made. After [`Found::Attempt`] one *is* being made.
@@ -90,12 +98,15 @@ impl Reconnect {
     /// An attempt has succeeded.
     pub(super) fn connected(&mut self, shared: Arc<Shared>) -> Vec<Waker> {
         self.state = State::Up(shared);
+        self.story.clear();
         std::mem::take(&mut self.waiting)
     }
 
     /// An attempt has failed.
     pub(super) fn failed(&mut self, error: RpcError) -> Vec<Waker> {
-        let until = now() + self.backoff.next(RandomState::new().hash_one(0_u8));
+        let now = now();
+        let until = now + self.backoff.next(RandomState::new().hash_one(0_u8));
+        self.story.note(Step::BackingOff, now);
         self.state = State::BackOff { until, error };
         std::mem::take(&mut self.waiting)
     }
@@ -117,6 +128,20 @@ impl Reconnect {
             let error = reason.unwrap_or_else(|| RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
             // Nobody waits: there was a connection until now.
             self.failed(error);
+        }
+    }
+
+    /// What the present attempt does from now on.
+    pub(super) fn note(&mut self, step: Step) {
+        self.story.note(step, now());
+    }
+
+    /// What the time since then went into, and why there is still no connection.
+    pub(super) fn tell(&self, since: Instant) -> String {
+        let story = self.story.tell(since, now());
+        match &self.state {
+            State::BackOff { error, .. } => format!("{story} ({})", error.message()),
+            _ => story,
         }
     }
 

@@ -539,6 +539,7 @@ impl Outbound {
     fn spent(&self, key: usize, now: Instant) -> String {
         let Some(call) = self.calls.get(key) else { return String::new() };
         let what = match call.state {
+            State::Queued { .. } if self.peer.is_none() => "waiting for the peer's HELLO",
             State::Queued { .. } => "waiting for a place on the connection",
             State::Sending { .. } => "sending its arguments",
             State::Sent { .. } | State::Abandoned => "sent and waiting for the answer",

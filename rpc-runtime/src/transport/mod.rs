@@ -29,7 +29,13 @@ pub trait Transport: Send + Sync + 'static {
     /// The scheme that chooses this transport.
     fn scheme(&self) -> &'static str;
 
-    /// Opens a link to this address.
+    /// The addresses that this one stands for, each to be given to [`connect`](Self::connect) until one takes the
+    /// link. Most transports have nothing to resolve: the address stands for itself.
+    async fn resolve(&self, address: &str) -> io::Result<Vec<String>> {
+        Ok(vec![address.to_owned()])
+    }
+
+    /// Opens a link to this address, one that was [resolved](Self::resolve).
     async fn connect(&self, address: &str) -> io::Result<Link>;
 
     /// Listens at this address.

@@ -19,6 +19,10 @@ impl Transport for Tcp {
         "tcp"
     }
 
+    async fn resolve(&self, address: &str) -> io::Result<Vec<String>> {
+        Ok(resolve(address).await?.into_iter().map(|resolved| resolved.to_string()).collect())
+    }
+
     async fn connect(&self, address: &str) -> io::Result<Link> {
         let mut last = None;
         for resolved in resolve(address).await? {
