@@ -67,7 +67,7 @@ pub const IN_FLIGHT: u32 = 1_024;
 /// otherwise decide how much this side remembers.
 pub const OPEN: u32 = 16 * IN_FLIGHT;
 
-/// Calls that wait on the sender's side for one of the [`IN_FLIGHT`] places.
+/// Calls that wait on the sender's side for one of the [`IN_FLIGHT`] places; as many may wait for the connection itself.
 pub const QUEUE: usize = 4_096;
 
 /// The bytes that calls waiting to be sent, and large ones waiting for their answer, may hold together.

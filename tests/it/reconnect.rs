@@ -1,7 +1,10 @@
 //! Connections that are lost, refused or used up, and calls that are sent again.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use traitwire::transport::{Link, Listener, Memory, Transport};
 use traitwire::{Caller, Channel, Code, Delivery, limits};
 
 use super::support::{call, request, serve, socket_path, until};
@@ -113,4 +116,110 @@ fn a_call_outside_of_any_runtime_is_an_error_and_no_panic() {
     let error = futures::FutureExt::now_or_never(call(&channel, "Hand.echo", "x")).unwrap().unwrap_err();
     assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent), "{error}");
     assert!(error.message().contains("tokio runtime"), "{error}");
+}
+
+/// Memory whose links are made when somebody opens the gate.
+#[derive(Clone, Default)]
+struct Gate {
+    open: Arc<tokio::sync::Notify>,
+}
+
+#[async_trait::async_trait]
+impl Transport for Gate {
+    fn scheme(&self) -> &'static str {
+        "gate"
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Link> {
+        self.open.notified().await;
+        Memory.connect(address).await
+    }
+
+    async fn bind(&self, address: &str) -> io::Result<Box<dyn Listener>> {
+        Memory.bind(address).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_a_connection_are_bounded() {
+    let served = serve("mem://gated").await;
+    let gate = Gate::default();
+    let builder = Channel::builder().transport(gate.clone()).connect_timeout(Duration::from_secs(60));
+    let channel = builder.queue(3, 1_000).lazy("gate://gated").unwrap();
+    let begin = |size: usize| {
+        let mut waiting = Box::pin({
+            let channel = channel.clone();
+            async move { call(&channel, "Hand.echo", vec![7; size]).await }
+        });
+        let polled = futures::FutureExt::now_or_never(&mut waiting);
+        (waiting, polled.map(Result::unwrap_err))
+    };
+    let (first, none) = begin(600);
+    assert!(none.is_none());
+    let (_, full) = begin(401);
+    let full = full.unwrap();
+    assert_eq!((full.code(), full.delivery()), (Code::RESOURCE_EXHAUSTED, Delivery::NotSent), "{full}");
+    assert!(
+        full.message().contains("wait for a connection") && full.message().contains("`queue_bytes`"),
+        "{full}"
+    );
+    let (second, third) = (begin(0), begin(0));
+    assert!(second.1.is_none() && third.1.is_none());
+    assert!(
+        begin(0).1.unwrap().message().contains("3 with 600 bytes, at most 3 and 1000 may"),
+        "three wait already"
+    );
+    // One that is dropped leaves its place to the next.
+    drop(first);
+    let fourth = begin(1_000);
+    assert!(fourth.1.is_none());
+    gate.open.notify_one();
+    for waiting in [second.0, third.0, fourth.0] {
+        waiting.await.unwrap();
+    }
+    assert_eq!(served.ledger.counts(), (3, 3, 0));
+    assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap(), b"x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn patient_calls_are_bounded_between_attempts_too() {
+    let channel = Channel::builder().queue(1, 1_000).lazy("mem://between-attempts").unwrap();
+    let patient = traitwire::CallOptions::new().wait_for_ready();
+    let one = || channel.call(request("Hand.echo", "x").with_options(&patient));
+    let mut first = one();
+    assert!(futures::FutureExt::now_or_never(&mut first).is_none());
+    assert_eq!(one().await.unwrap_err().code(), Code::RESOURCE_EXHAUSTED);
+    // The attempt has failed meanwhile, and the first one goes on waiting.
+    let ended = tokio::time::timeout(Duration::from_millis(100), &mut first).await;
+    assert!(ended.is_err());
+    assert_eq!(one().await.unwrap_err().code(), Code::RESOURCE_EXHAUSTED);
+    drop(first);
+    let _served = serve("mem://between-attempts").await;
+    assert!(one().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_that_wait_all_go_on_and_those_that_left_do_not() {
+    let served = serve("mem://many-wait").await;
+    let gate = Gate::default();
+    let channel = Channel::builder().transport(gate.clone()).lazy("gate://many-wait").unwrap();
+    let mut waiting: Vec<_> = (0..1_000)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move { call(&channel, "Hand.echo", "x").await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for (at, call) in waiting.iter().enumerate() {
+        if at % 2 == 0 {
+            call.abort();
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    gate.open.notify_one();
+    let mut ended = 0;
+    for call in waiting.drain(..) {
+        ended += u32::from(call.await.is_ok_and(|result| result.is_ok()));
+    }
+    assert_eq!((ended, served.ledger.counts()), (500, (500, 500, 0)));
 }

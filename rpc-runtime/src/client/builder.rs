@@ -1,5 +1,6 @@
 //! Owns [`ChannelBuilder`]: a channel's settings, and the ways to begin one. Does not connect.
 
+use std::future::poll_fn;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use crate::call::{Caps, Code, Delivery, RpcError, Service};
 use crate::client::channel::Channel;
 use crate::client::core::{Inner, Target};
+use crate::client::line::{Place, Who};
 use crate::client::oneway;
 use crate::client::reconnect::Reconnect;
 use crate::limits;
@@ -110,7 +112,8 @@ impl ChannelBuilder {
         self
     }
 
-    /// How many calls wait for a place on the connection, and how many bytes they hold; 4,096 and 64 MiB.
+    /// How many calls wait for a place on the connection, and how many bytes they hold; 4,096 and 64 MiB. As many may wait
+    /// for the connection itself while there is none.
     pub const fn queue(mut self, calls: usize, bytes: usize) -> Self {
         self.config.queue = calls;
         self.config.queue_bytes = bytes;
@@ -156,10 +159,10 @@ impl ChannelBuilder {
     /// As [`lazy`](Self::lazy), and `unavailable` if the connection cannot be made.
     pub async fn connect(self, uri: &str) -> Result<Channel, RpcError> {
         let channel = self.lazy(uri)?;
-        match std::future::poll_fn(|cx| channel.poll_connection(cx)).await {
-            Ok(_) => Ok(channel),
-            Err(failed) => Err(failed.error),
-        }
+        let mut visit = Visit { channel: &channel, place: None };
+        let connected = poll_fn(|cx| visit.channel.poll_connection(Who::Visitor, &mut visit.place, cx)).await;
+        drop(visit);
+        connected.map(|_| channel).map_err(|failed| failed.error)
     }
 
     fn build(self, address: Arc<str>, target: Target) -> Channel {
@@ -178,6 +181,18 @@ impl ChannelBuilder {
                 oneway_failures: AtomicU64::new(0),
             }),
         }
+    }
+}
+
+/// Waits for a channel's first connection, and leaves the line whatever happens.
+struct Visit<'a> {
+    channel: &'a Channel,
+    place: Option<Place>,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.channel.leave_line(&mut self.place);
     }
 }
 

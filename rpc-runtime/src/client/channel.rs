@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::call::RpcError;
 use crate::client::core::{Attempt, Inner};
+use crate::client::line::{Place, Who};
 use crate::client::reconnect::Found;
 use crate::driver::Shared;
 
@@ -57,23 +58,52 @@ impl Channel {
         }
     }
 
-    /// Looks for a connection, and makes one if there is none.
-    pub(super) fn poll_connection(&self, cx: &Context<'_>) -> Poll<Result<Arc<Shared>, Failed>> {
+    /// Looks for a connection, and makes one if there is none. While it is being made, `who` has a place in the line, to
+    /// be given back with [`leave_line`](Self::leave_line).
+    pub(super) fn poll_connection(
+        &self,
+        who: Who,
+        place: &mut Option<Place>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Arc<Shared>, Failed>> {
+        let mut clone = None;
         loop {
-            let found = match self.inner.reconnect.lock().poll(cx) {
-                Poll::Ready(found) => found,
-                Poll::Pending => return Poll::Pending,
-            };
+            let found = self.inner.reconnect.lock().look(place.as_ref(), cx.waker(), clone.take());
             match found {
                 Found::Connection(shared) => return Poll::Ready(Ok(shared)),
-                Found::BackOff { until, error } => return Poll::Ready(Err(Failed { until, error })),
+                Found::BackOff { until, error } => {
+                    return Poll::Ready(Err(Failed { until: Some(until), error }));
+                }
                 // A task, so that the attempt goes on if this call is dropped: others wait for it too.
                 Found::Attempt => match Handle::try_current() {
                     Ok(runtime) => drop(runtime.spawn(Attempt::new(&self.inner).run())),
                     // Tells whoever waits, and the next round finds it.
                     Err(_) => drop(Attempt::new(&self.inner)),
                 },
+                Found::Outside => {
+                    if let Err(error) = self.enter_line(who, place) {
+                        return Poll::Ready(Err(Failed { until: None, error }));
+                    }
+                }
+                Found::Unknown => clone = Some(cx.waker().clone()),
+                Found::Waits(_) => return Poll::Pending,
             }
+        }
+    }
+
+    /// Takes a place in the line, unless there is one already.
+    pub(super) fn enter_line(&self, who: Who, place: &mut Option<Place>) -> Result<(), RpcError> {
+        if place.is_none() {
+            *place = Some(self.inner.reconnect.lock().line().enter(who, &self.inner.config)?);
+        }
+        Ok(())
+    }
+
+    /// Gives a place in the line back, if there is one.
+    pub(super) fn leave_line(&self, place: &mut Option<Place>) {
+        if let Some(place) = place.take() {
+            let waker = self.inner.reconnect.lock().line().leave(place);
+            drop(waker);
         }
     }
 
@@ -88,9 +118,9 @@ impl Channel {
     }
 }
 
-/// There is no connection.
+/// There is no connection, and none will be before `until`; without it there is no use in waiting.
 pub(super) struct Failed {
-    pub(super) until: Instant,
+    pub(super) until: Option<Instant>,
     pub(super) error: RpcError,
 }
 

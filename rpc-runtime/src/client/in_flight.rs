@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
 use crate::client::channel::{Channel, Failed};
+use crate::client::line::{Place, Who};
 use crate::driver::{Ended, Shared, Ticket, now};
 use crate::proto::{Body, OutgoingCall, Received};
 
@@ -36,6 +37,8 @@ pub struct InFlight {
     attempts: u32,
     /// The connection that refused it, and how: it is not asked again.
     refused: Option<(Arc<Shared>, RpcError)>,
+    /// Its place among those that wait for a connection.
+    place: Option<Place>,
     /// Wakes a call that waits for a connection, at its deadline or when the next attempt may be made; and one that was
     /// sent from another runtime than its connection's, at its deadline.
     sleep: Option<Pin<Box<Sleep>>>,
@@ -64,6 +67,7 @@ impl InFlight {
             waited: Duration::ZERO,
             attempts: 0,
             refused: None,
+            place: None,
             sleep: None,
         }
     }
@@ -84,6 +88,7 @@ impl InFlight {
             waited: Duration::ZERO,
             attempts: 1,
             refused: None,
+            place: None,
             sleep: None,
         };
         this.again(shared, error, call);
@@ -101,13 +106,19 @@ impl InFlight {
     }
 
     fn poll_waiting(&mut self, call: OutgoingCall, cx: &mut Context<'_>) -> Poll<Result<(), RpcError>> {
-        let found = self.channel.poll_connection(cx);
-        let until = match found {
+        let who = Who::Call(call.arguments.len());
+        let until = match self.channel.poll_connection(who, &mut self.place, cx) {
             Poll::Ready(Ok(shared)) => return self.send(&shared, call),
-            Poll::Ready(Err(Failed { error, .. })) if !self.wait_for_ready => {
+            Poll::Ready(Err(Failed { until: Some(until), .. })) if self.wait_for_ready => {
+                if let Err(error) = self.channel.enter_line(who, &mut self.place) {
+                    return Poll::Ready(Err(error));
+                }
+                Some(until)
+            }
+            Poll::Ready(Err(Failed { until: Some(_), error })) => {
                 return Poll::Ready(Err(self.refused.take().map_or(error, |(_, refused)| refused)));
             }
-            Poll::Ready(Err(Failed { until, .. })) => Some(until),
+            Poll::Ready(Err(Failed { until: None, error })) => return Poll::Ready(Err(error)),
             Poll::Pending => None,
         };
         self.waiting_since.get_or_insert_with(now);
@@ -127,6 +138,7 @@ impl InFlight {
     }
 
     fn send(&mut self, shared: &Arc<Shared>, call: OutgoingCall) -> Poll<Result<(), RpcError>> {
+        self.channel.leave_line(&mut self.place);
         if let Some((_, error)) = self.refused.take_if(|(refused, _)| Arc::ptr_eq(refused, shared)) {
             return Poll::Ready(Err(error));
         }
@@ -198,6 +210,7 @@ impl InFlight {
     /// Says to whom the call was made, and what the time went into before it reached a connection.
     fn finish(&mut self, result: CallResult) -> Poll<CallResult> {
         self.state = State::Done;
+        self.channel.leave_line(&mut self.place);
         Poll::Ready(result.map_err(|error| {
             let error = error.with_peer(&self.channel.inner.address).with_attempts(self.attempts);
             let waited = self.waited;
@@ -246,6 +259,7 @@ impl Future for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.channel.leave_line(&mut self.place);
         // Waiting calls are nobody's yet; those that are sent are the machine's, and it tells the callee.
         if let State::Sent(shared, ticket) = &self.state {
             shared.cancel(*ticket);

@@ -6,6 +6,7 @@ mod call;
 mod channel;
 mod core;
 mod in_flight;
+mod line;
 mod oneway;
 mod reconnect;
 mod story;

@@ -2,11 +2,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Instant;
 
 use crate::call::{Code, Delivery, RpcError};
 use crate::client::backoff::Backoff;
+use crate::client::line::{Line, Place};
 use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};
 
@@ -45,6 +46,12 @@ pub(super) enum Found {
     Attempt,
     /// There is none, and none will be before `until`.
     BackOff { until: Instant, error: RpcError },
+    /// One is being made, and who looks has no place in the line: take one, and look again.
+    Outside,
+    /// One is being made, and the waker is not known: clone it, and look again.
+    Unknown,
+    /// One is being made, and who looks will be woken. This waker is of no use any more.
+    Waits(#[expect(dead_code, reason = "held, so that it is dropped outside of the lock")] Option<Waker>),
 }
 
 /// The connection of a channel, and who waits for it.
@@ -54,7 +61,7 @@ pub(super) struct Reconnect {
     backoff: Backoff,
     /// Connections in a row that ended before they answered a call.
     fruitless: u32,
-    waiting: Vec<Waker>,
+    line: Line,
     story: Story,
 }
 
@@ -64,42 +71,50 @@ impl Reconnect {
             state: State::Idle,
             backoff: Backoff::default(),
             fruitless: 0,
-            waiting: Vec::new(),
+            line: Line::default(),
             story: Story::default(),
         }
     }
 
-    /// Looks for a connection; pending while one is being made. After [`Found::Attempt`] one *is* being made.
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Found> {
+    /// Looks for a connection, for somebody with or without a place in the line, whose waker it is; `clone` is a clone of
+    /// that, if it was asked for. After [`Found::Attempt`] a connection *is* being made.
+    pub(super) fn look(&mut self, place: Option<&Place>, waker: &Waker, clone: Option<Waker>) -> Found {
         if let State::Up(shared) = &self.state {
             if shared.takes_calls() {
-                return Poll::Ready(Found::Connection(Arc::clone(shared)));
+                return Found::Connection(Arc::clone(shared));
             }
             let shared = Arc::clone(shared);
             self.lost(&shared, None);
         }
         match &self.state {
             State::BackOff { until, error } if now() < *until => {
-                return Poll::Ready(Found::BackOff { until: *until, error: error.clone() });
+                return Found::BackOff { until: *until, error: error.clone() };
             }
             State::Connecting => {
-                if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    self.waiting.push(cx.waker().clone());
-                }
-                return Poll::Pending;
+                return match (place, clone) {
+                    (None, _) => Found::Outside,
+                    (Some(place), clone) if self.line.knows(place, waker) => Found::Waits(clone),
+                    (Some(_), None) => Found::Unknown,
+                    (Some(place), Some(clone)) => Found::Waits(self.line.wait(place, clone)),
+                };
             }
             // ## (Idle | BackOff, over) => Connecting: calls make connections, not time.
             State::Idle | State::Up(_) | State::BackOff { .. } => {}
         }
         self.state = State::Connecting;
-        Poll::Ready(Found::Attempt)
+        Found::Attempt
+    }
+
+    /// The calls that wait.
+    pub(super) const fn line(&mut self) -> &mut Line {
+        &mut self.line
     }
 
     /// An attempt has succeeded.
     pub(super) fn connected(&mut self, shared: Arc<Shared>) -> Vec<Waker> {
         self.state = State::Up(shared);
         self.story.clear();
-        std::mem::take(&mut self.waiting)
+        self.line.call_up()
     }
 
     /// An attempt has failed.
@@ -108,7 +123,7 @@ impl Reconnect {
         let until = now + self.backoff.next(RandomState::new().hash_one(0_u8));
         self.story.note(Step::BackingOff, now);
         self.state = State::BackOff { until, error };
-        std::mem::take(&mut self.waiting)
+        self.line.call_up()
     }
 
     /// A connection takes no further calls, or has ended, for this reason if there is one.
@@ -126,8 +141,9 @@ impl Reconnect {
         if self.fruitless > 1 {
             let text = "no connection: the last ones ended before they answered a call";
             let error = reason.unwrap_or_else(|| RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
-            // Nobody waits: there was a connection until now.
-            self.failed(error);
+            // Whoever has a place was woken when there was a connection.
+            let woken = self.failed(error);
+            debug_assert!(woken.is_empty(), "nobody waits while there is a connection");
         }
     }
 
