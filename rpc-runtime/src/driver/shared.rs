@@ -261,6 +261,10 @@ impl Deadlines for Shared {
         self.end_due();
     }
 
+    fn give_up(&self) {
+        self.core.lock().watched = Watched::Nobody;
+    }
+
     fn keeper(&self) -> &Timekeeper {
         &self.keeper
     }

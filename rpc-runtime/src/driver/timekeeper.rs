@@ -47,6 +47,9 @@ pub(super) trait Deadlines: Send + Sync + 'static {
     /// Ends the calls whose time is over.
     fn expire(&self);
 
+    /// Nobody watches any more, though there may be something to watch.
+    fn give_up(&self);
+
     /// Whoever watches.
     fn keeper(&self) -> &Timekeeper;
 }
@@ -108,7 +111,8 @@ async fn keep(calls: Arc<dyn Deadlines>) {
             }
             calls.expire();
             if clock::now() < due.into_std() {
-                // The runtime ends: its timers fire early, and would for ever.
+                // A timer that fires early would do so for ever, as when a runtime ends: the next call starts anew.
+                calls.give_up();
                 return Poll::Ready(());
             }
         }
