@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use traitwire::proto::{Config, Connection, OutgoingCall, Side};
+use traitwire::proto::{Batch, CallRef, Config, Connection, OutgoingCall, Side, StreamUse};
 use traitwire::wire::{Goaway, Hello, Kind, Name, PREFACE, Preface, split};
 use traitwire::{Deadline, Metadata};
 
@@ -21,7 +21,7 @@ pub fn frames(data: &[u8]) {
             _ => kind,
         };
         let mut frame = (size as u32 + 6).to_be_bytes().to_vec();
-        frame.extend([kind, flags & 0x0f]);
+        frame.extend([kind, flags & 0x7f]);
         frame.extend(u32::from(id % 16).to_be_bytes());
         frame.extend(body);
         for end in &mut ends {
@@ -29,7 +29,7 @@ pub fn frames(data: &[u8]) {
             assert_eq!(taken, frame.len(), "a whole frame is taken");
             while end.poll_event().is_some() {}
             while end.poll_start(now).is_some() {}
-            while let Some(segment) = end.poll_transmit() {
+            while let Some(segment) = end.poll_transmit(now) {
                 end.handle_written(segment.len(), now);
             }
         }
@@ -69,27 +69,43 @@ fn bare(data: &[u8]) {
     }
 }
 
-/// A machine that has shaken hands, with calls 1, 3, 5 or 2, 4, 6 open, the last one with arguments that wait for a
-/// grant.
+/// A machine that has shaken hands, with calls 1 to 9 or 2 to 10 open: one with arguments that wait for a grant, and two
+/// with streams, of which one has an item that waits for credit.
 fn greeted(side: Side, now: Instant) -> Connection {
-    let limits = Config { message: 1 << 16, eager: 64, assembly: 1 << 16, in_flight: 8, ..Config::default() };
+    let limits = Config {
+        message: 1 << 16,
+        eager: 64,
+        assembly: 1 << 16,
+        in_flight: 8,
+        credit: 100,
+        credit_spare: 400,
+        ..Config::default()
+    };
     let mut machine = Connection::new(side, limits, now);
     let mut hello = Vec::from(PREFACE);
     let mut theirs = Hello::default();
     theirs.eager = 64;
+    theirs.credit = 100;
     theirs.write(&mut hello);
     assert_eq!(machine.handle_read(&hello, now), hello.len());
-    for size in [0, 10, 300] {
+    let stream =
+        Some(StreamUse { sends: true, takes: true, idle: Some(Duration::from_secs(60)), total: None });
+    for (size, stream) in [(0, None), (10, stream), (300, None), (10, stream), (20, None)] {
         let call = OutgoingCall {
             method: "Echo.echo".into(),
             deadline: Some(Deadline::after(now, Duration::from_secs(10))),
             metadata: Metadata::new(),
             arguments: vec![7; size],
             oneway: size == 10,
+            stream,
         };
-        machine.call(call, now).expect("there is room");
+        let key = machine.call(call, now).expect("there is room");
+        let mut items = Batch::new();
+        items.push(&[7; 200]);
+        machine.push_items(CallRef::Own(key), &mut items, now).expect("it is small");
+        machine.take_items(CallRef::Own(key), 0, now);
     }
-    while let Some(segment) = machine.poll_transmit() {
+    while let Some(segment) = machine.poll_transmit(now) {
         machine.handle_written(segment.len(), now);
     }
     while machine.poll_event().is_some() {}

@@ -7,13 +7,17 @@ mod frames;
 mod model;
 mod pair;
 mod probe;
+#[path = "../../rpc-runtime/src/proto/tests/river.rs"]
+mod river;
 mod session;
+#[path = "../../rpc-runtime/src/proto/tests/steps.rs"]
+mod steps;
 #[path = "../../rpc-runtime/src/proto/tests/watch.rs"]
 mod watch;
 
 pub use body::body;
 pub use frames::frames;
-pub use pair::pair;
+pub use pair::{pair, streams};
 pub use session::{client_session, server_session};
 
 // The model names its rooms as the crate that it lives in does.

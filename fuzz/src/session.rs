@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use traitwire::proto::{
-    Answer, Body, CallId, CallKey, Config, Connection, ConnectionError, Event, OutgoingCall, Received, Side,
-    Stop,
+    Answer, Batch, Body, CallId, CallKey, CallRef, Config, Connection, ConnectionError, Event, OutgoingCall,
+    Received, Side, Stop, StreamUse, Taken,
 };
 use traitwire::wire::{Hello, PREFACE};
 use traitwire::{Code, Deadline, Delivery, Metadata, RpcError};
@@ -41,6 +41,8 @@ fn said(of: u8) -> Hello {
     hello.message = [1 << 20, 0, 30, u64::MAX][usize::from(of / 4 % 4)];
     hello.in_flight = [4, 0, 1, u32::MAX][usize::from(of / 16 % 4)];
     hello.names = u32::from(of / 64);
+    hello.streams = [4, 1, 0, u32::MAX][usize::from(of / 8 % 4)];
+    hello.credit = [2_000, 40, 0, u64::MAX][usize::from(of / 2 % 4)];
     hello
 }
 
@@ -51,6 +53,8 @@ struct Session {
     unread: Vec<u8>,
     calls: Vec<CallKey>,
     running: Vec<(CallId, Option<Body>, bool)>,
+    /// What was taken of each stream and is not done with.
+    held: Vec<(CallRef, u64)>,
     bodies: Vec<Body>,
     /// Taken from the machine and not yet written.
     hand: VecDeque<usize>,
@@ -73,6 +77,9 @@ impl Session {
             assembly: [1 << 16, 0, 300, 1 << 20][usize::from(of / 16 % 4)],
             in_flight: [4, 1, 8, 64][usize::from(of / 64)],
             names: 4,
+            streams: [3, 1, 0, 64][usize::from(of / 32 % 4)],
+            credit: [1_000, 17, 300, 20_000][usize::from(of / 2 % 4)],
+            credit_spare: [4_000, 0, 50_000][usize::from(of / 8 % 3)],
             queue: 8,
             output: 4_096,
             bulk: 4_096,
@@ -86,6 +93,7 @@ impl Session {
             unread: Vec::new(),
             calls: Vec::new(),
             running: Vec::new(),
+            held: Vec::new(),
             bodies: Vec::new(),
             hand: VecDeque::new(),
             blocked: false,
@@ -112,7 +120,7 @@ impl Session {
                 let size = usize::from(length).min(input.len());
                 let body: Vec<u8> = input.drain(..size).collect();
                 let mut frame = (size as u32 + 6).to_be_bytes().to_vec();
-                frame.extend([low % 16, flags & 0x0f]);
+                frame.extend([low % 16, flags & 0x7f]);
                 frame.extend(u32::from(id).to_be_bytes());
                 frame.extend(body);
                 self.read(&frame);
@@ -153,6 +161,7 @@ impl Session {
             0 | 1 => self.call(of),
             2 if !self.calls.is_empty() => {
                 let key = self.calls.swap_remove(nth % self.calls.len());
+                self.held.retain(|(held, _)| *held != CallRef::Own(key));
                 self.machine.cancel(key, now);
             }
             3..=5 if !self.running.is_empty() => {
@@ -167,12 +176,22 @@ impl Session {
                     self.machine.stopped(id, now);
                 }
             }
+            8 => self.push(of),
+            9 => self.take(of),
+            7 if of % 3 == 0 && !self.calls.is_empty() => {
+                self.added += 11;
+                self.machine.finish_items(self.calls[nth % self.calls.len()], now);
+            }
+            7 if of % 3 == 1 && !self.running.is_empty() => {
+                self.added += 11;
+                self.machine.open_stream(self.running[nth % self.running.len()].0, &Metadata::new(), now);
+            }
             7 => {
                 if let Some(body) = self.bodies.pop() {
                     self.machine.release(body, now);
                 }
             }
-            8..=10 => self.write(nth * nth),
+            10 => self.write(nth * nth),
             11 => self.write(usize::MAX),
             12 => {
                 self.blocked = !self.blocked;
@@ -200,6 +219,12 @@ impl Session {
             metadata: Metadata::new(),
             arguments: vec![of; size],
             oneway: of % 5 == 1,
+            stream: (of % 5 < 3).then(|| StreamUse {
+                sends: of % 5 != 1,
+                takes: of % 5 != 2,
+                idle: (of % 7 > 1).then(|| Duration::from_millis(u64::from(of))),
+                total: (of % 7 == 1).then(|| Deadline::after(self.now, Duration::from_millis(100))),
+            }),
         };
         if let Ok(key) = self.machine.call(call, self.now) {
             self.added += size + 300;
@@ -213,12 +238,50 @@ impl Session {
         self.added += size;
         let metadata = Metadata::new();
         let answer = match of / 32 {
-            0..=3 => Answer::Reply { metadata, payload: vec![of; size] },
+            0 | 1 => Answer::End { metadata },
+            2 | 3 => Answer::Reply { metadata, payload: vec![of; size] },
             4 | 5 => Answer::App { metadata, detail: vec![of; size] },
             6 => Answer::Error(RpcError::new(Code::INTERNAL, Delivery::Executed, "failed")),
             _ => Answer::Error(RpcError::new(Code::UNAVAILABLE, Delivery::Refused, "busy").with_resend()),
         };
         self.machine.answer(id, answer, self.now);
+    }
+
+    /// One of the streams that there may be.
+    fn stream(&self, of: u8) -> Option<CallRef> {
+        let own = self.calls.iter().map(|&key| CallRef::Own(key));
+        let all: Vec<CallRef> = own.chain(self.running.iter().map(|call| CallRef::Peer(call.0))).collect();
+        (!all.is_empty()).then(|| all[usize::from(of) % all.len()])
+    }
+
+    fn push(&mut self, of: u8) {
+        let Some(call) = self.stream(of) else { return };
+        let mut items = Batch::new();
+        for size in [1 + size(of), 1, 1 + usize::from(of)] {
+            self.added += size + 20;
+            items.push(&vec![of; size]);
+        }
+        let _ = self.machine.push_items(call, &mut items, self.now);
+    }
+
+    fn take(&mut self, of: u8) {
+        let Some(call) = self.stream(of) else { return };
+        let at = self.held.iter().position(|(held, _)| *held == call);
+        let done = if of % 4 == 0 { 0 } else { at.map_or(0, |at| self.held.swap_remove(at).1) };
+        self.added += 19;
+        if let Taken::Items(mut batch) = self.machine.take_items(call, done, self.now) {
+            let mut cost = 0;
+            while let Some(item) = batch.first() {
+                assert!(!item.is_empty() && item.len() <= self.limits.message);
+                cost += item.len() as u64 + 16;
+                batch.pop();
+            }
+            assert!(cost > 0, "no batch is empty");
+            match self.held.iter_mut().find(|(held, _)| *held == call) {
+                Some((_, held)) => *held += cost,
+                None => self.held.push((call, cost)),
+            }
+        }
     }
 
     /// Takes events and starts; there is an end to both.
@@ -227,9 +290,10 @@ impl Session {
             let Some(event) = self.machine.poll_event() else { break };
             assert!(!self.closed, "an event after Closed: {event:?}");
             match event {
-                Event::Ended { key, outcome, unseen } => {
+                Event::Ended { key, outcome, unseen, .. } => {
+                    self.held.retain(|(held, _)| *held != CallRef::Own(key));
                     let resend = matches!(&outcome, Received::Error(error) if error.is_resend());
-                    assert_eq!(unseen.is_some(), resend);
+                    assert!(unseen.is_none() || resend);
                     if let Some(call) = unseen {
                         assert!(call.arguments.iter().all(|&byte| call.arguments.len() == size(byte)));
                     }
@@ -239,7 +303,7 @@ impl Session {
                         Received::Reply { body, .. } | Received::App { detail: body, .. } => {
                             self.bodies.push(body)
                         }
-                        Received::Error(_) => {}
+                        Received::Error(_) | Received::End { .. } => {}
                     }
                 }
                 Event::Stop { id, why } => {
@@ -269,7 +333,7 @@ impl Session {
         }
         while most > 0 {
             if self.hand.is_empty() {
-                let Some(segment) = self.machine.poll_transmit() else {
+                let Some(segment) = self.machine.poll_transmit(self.now) else {
                     assert!(!self.machine.wants_write(), "what wants to be written can be taken");
                     break;
                 };
@@ -303,7 +367,7 @@ impl Session {
     fn check_closed(&mut self) {
         let machine = &mut self.machine;
         assert!(machine.is_closed() && machine.poll_timeout().is_none());
-        assert!(!machine.wants_write() && machine.poll_transmit().is_none());
+        assert!(!machine.wants_write() && machine.poll_transmit(self.now).is_none());
         assert!(!machine.can_start() && machine.poll_start(self.now).is_none());
         assert_eq!((machine.outbound_calls(), machine.inbound_calls()), ((0, 0), 0));
         assert!(self.calls.is_empty() && self.running.is_empty());
@@ -312,7 +376,7 @@ impl Session {
     /// What nobody has taken is bounded; then the end.
     fn finish(mut self) {
         let mut waiting: usize = self.hand.iter().sum();
-        while let Some(segment) = self.machine.poll_transmit() {
+        while let Some(segment) = self.machine.poll_transmit(self.now) {
             waiting += segment.len();
         }
         let open = self.limits.in_flight as usize + 24;

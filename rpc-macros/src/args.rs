@@ -8,10 +8,11 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, Token};
 
 use crate::diagnostics::{Mistake, Report, did_you_mean, list};
-use crate::model::{MethodOptions, ServiceOptions};
+use crate::model::{MethodOptions, ServiceOptions, StreamTime};
 
 const ON_SERVICE: &[&str] = &["name", "crate"];
-const ON_METHOD: &[&str] = &["name", "idempotent", "timeout", "elements", "oneway", "blocking"];
+const ON_METHOD: &[&str] =
+    &["name", "idempotent", "timeout", "idle_timeout", "total_timeout", "elements", "oneway", "blocking"];
 const ON_ARGUMENT: &[&str] = &["default"];
 
 /// The options of a service, as they stand between the parentheses.
@@ -35,7 +36,9 @@ pub(crate) fn of_method(attributes: &mut Vec<Attribute>, report: &mut Report) ->
     for setting in place.take(attributes, report) {
         match setting.key.to_string().as_str() {
             "name" => found.name = setting.name(false, report),
-            "timeout" => found.timeout_micros = setting.duration(report),
+            "timeout" => found.timeout_micros = setting.duration("\"250ms\"", report),
+            "idle_timeout" => found.idle_timeout = setting.stream_time("\"60s\"", report),
+            "total_timeout" => found.total_timeout = setting.stream_time("\"10m\"", report),
             "elements" => found.elements = setting.number(report),
             "idempotent" => found.idempotent = setting.flag(report),
             "oneway" => found.oneway = setting.flag(report),
@@ -43,15 +46,21 @@ pub(crate) fn of_method(attributes: &mut Vec<Attribute>, report: &mut Report) ->
             _ => {}
         }
     }
+    if let (Some(timeout), Some(total)) = (found.timeout_micros, &found.total_timeout)
+        && total.micros < timeout
+    {
+        report.add(&total.key, &Mistake::TotalTimeoutShort);
+    }
     found
 }
 
-/// Takes the `#[rpc(…)]` of an argument out: whether it is `#[rpc(default)]`.
-pub(crate) fn of_argument(attributes: &mut Vec<Attribute>, report: &mut Report) -> bool {
+/// Takes the `#[rpc(…)]` of an argument out: its word `default`, if it is `#[rpc(default)]`.
+pub(crate) fn of_argument(attributes: &mut Vec<Attribute>, report: &mut Report) -> Option<Ident> {
     let place = Place { text: "of an argument", valid: ON_ARGUMENT };
-    let mut found = false;
+    let mut found = None;
     for setting in place.take(attributes, report) {
-        found |= setting.flag(report);
+        setting.flag(report);
+        found = Some(setting.key);
     }
     found
 }
@@ -250,10 +259,15 @@ impl Setting {
         None
     }
 
+    fn stream_time(&self, example: &str, report: &mut Report) -> Option<StreamTime> {
+        self.duration(example, report).map(|micros| StreamTime { key: self.key.clone(), micros })
+    }
+
     /// A time in microseconds.
-    fn duration(&self, report: &mut Report) -> Option<u64> {
+    fn duration(&self, example: &str, report: &mut Report) -> Option<u64> {
         const TEN_YEARS: u64 = 10 * 365 * 24 * 60 * 60 * 1_000_000;
-        let literal = self.text("\"250ms\"", report)?;
+        let key = &self.key.to_string();
+        let literal = self.text(example, report)?;
         let text = literal.value();
         let (number, unit) =
             text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
@@ -277,9 +291,9 @@ impl Setting {
             return None;
         }
         match number.parse::<u64>().ok().and_then(|number| number.checked_mul(micros)) {
-            Some(0) => report.add(&literal, &Mistake::DurationZero),
+            Some(0) => report.add(&literal, &Mistake::DurationZero { key }),
             Some(time) if time <= TEN_YEARS => return Some(time),
-            _ => report.add(&literal, &Mistake::DurationTooLong),
+            _ => report.add(&literal, &Mistake::DurationTooLong { key }),
         }
         None
     }

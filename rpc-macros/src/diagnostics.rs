@@ -58,7 +58,15 @@ mistakes! {
         write a concrete one in place of `impl …`";
     DynArgument => "a service decodes what comes, so it must know the type: \
         write a concrete one in place of `dyn …`";
-    Streaming => "streams are not there yet: take a `Vec`, or make a call for each item";
+    StreamArgument => "what a caller sends item by item comes as one type: take a `Streaming<T>`";
+    StreamingWithoutItem => "both sides must know what is sent item by item: write `Streaming<T>`";
+    StreamingNested => "items come beside the arguments, so `Streaming<T>` stands alone: \
+        make it an argument of its own";
+    StreamingTwice => "one call sends items one after another, in one `Streaming`: \
+        take an enum of what can come, or make it a method of its own";
+    StreamingDefault => "items come beside the arguments, and an older caller sends none: remove `default`";
+    StreamingBorrows => "an item comes later than the call and cannot be lent: \
+        take an owned type, such as `String` for `&str` or `Vec<T>` for `&[T]`";
     MutableReference => "an argument is sent, so a change to it would be lost: \
         take `&T` or `T`, and return what has changed";
     StaticReference => "what comes from a message does not live for ever: \
@@ -70,12 +78,20 @@ mistakes! {
 
     // Answers.
     ImplReturn => "a client decodes what comes back, so it must know the type: return a concrete one";
-    StreamReturn => "streams are not there yet: return a `Vec`, or one part at each call";
+    StreamNested => "a stream comes back on its own: return `impl Stream<Item = T>`, \
+        or `Result<impl Stream<Item = T>, E>` from an `async fn`";
+    StreamDyn => "the attribute must see what comes back: \
+        return `impl Stream<Item = T>`, without `dyn` and what holds it";
+    StreamWithoutItem => "a client decodes each item, so it must know the type: write `impl Stream<Item = T>`";
+    StreamBound => "a client's stream stands for a service's, and promises nothing but `Send`: remove this bound";
+    StreamingReturn => "`Streaming` is what a caller sends: return `impl Stream<Item = T>`";
     DynReturn => "a client decodes what comes back, so it must know the type: \
         write a concrete one in place of `dyn …`";
     ReferenceReturn => "an answer goes on a journey and cannot borrow: \
         return an owned type, such as `String` for `&str` or `Vec<T>` for `&[T]`";
     OnewayReturn => "nobody waits for the answer of a `oneway` method: return nothing, or remove `oneway`";
+    OnewayStreaming => "the caller of a `oneway` method does not stay to send items: \
+        take a `Vec`, or remove `oneway`";
 
     // Options.
     UnknownOption { key, place, hint, valid } => "there is no option `{key}` {place}:{hint} there are {valid}";
@@ -100,8 +116,12 @@ mistakes! {
     DurationForm { text } => "`{text}` is no time: write a whole number and a unit, as in \"250ms\" \
         (`us`, `ms`, `s`, `m`, `h`)";
     DurationUnit { unit } => "`{unit}` is no unit of time: there are `us`, `ms`, `s`, `m`, `h`";
-    DurationZero => "no call can be made in no time: write a longer one, or leave `timeout` out";
-    DurationTooLong => "that is longer than ten years: write a shorter time, or leave `timeout` out";
+    DurationZero { key } => "no call can be made in no time: write a longer one, or leave `{key}` out";
+    DurationTooLong { key } => "that is longer than ten years: write a shorter time, or leave `{key}` out";
+    StreamTimeout { key } => "nothing streams here, so `{key}` has nothing to say: \
+        write `timeout`, or remove it";
+    TotalTimeoutShort => "a stream may take longer to begin than it may take in all: \
+        write a `total_timeout` that is not shorter than `timeout`";
     ElementsZero => "no message fits into no elements: write how many it may hold, or leave `elements` out";
     ElementsTooMany => "the most elements that a message can have are 4294967295: write fewer";
 }

@@ -9,6 +9,7 @@ mod model;
 mod names;
 mod parse;
 mod paths;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -34,10 +35,11 @@ use proc_macro::TokenStream;
 ///
 /// # The trait
 ///
-/// Each method is an `async fn` with `&self`. In the trait it becomes
+/// Each method takes `&self` and is an `async fn`, or a `fn` that returns a stream. In the trait an `async fn` becomes
 /// `fn add(&self, a: i64, b: i64) -> impl Future<Output = i64> + Send`, so that generic code can spawn it;
 /// implementations write a plain `async fn`. Supertraits, documentation, `cfg`, `deprecated` and other attributes stay.
-/// A default body stays too; as it lends `self` to a future that is `Send`, it needs `where Self: Sync` on the method.
+/// A default body stays too; that of an `async fn` lends `self` to a future that is `Send`, and needs
+/// `where Self: Sync` on the method.
 ///
 /// # The client
 ///
@@ -50,7 +52,8 @@ use proc_macro::TokenStream;
 /// and `with` of the crate always work. A method called `into` or `try_into` is called on a reference,
 /// `(&client).into()`, because Rust tries `Into` first.
 ///
-/// Where every method returns a `Result` whose error is `From<RpcError>`, the client implements the trait as well.
+/// Where every method returns a `Result` whose error is `From<RpcError>`, the client implements the trait as well; of a
+/// stream, every item and the opening must be one.
 ///
 /// # Arguments
 ///
@@ -58,6 +61,37 @@ use proc_macro::TokenStream;
 /// a type with a lifetime, such as `Option<&str>` or `Query<'_>` (write the `'_`). Any other `&T` is decoded as a `T` and
 /// lent. A method can get more arguments later, as long as they may be absent: an `Option` is `None` then, one with
 /// `#[rpc(default)]` its default.
+///
+/// # Streams
+///
+/// ```ignore
+/// #[rpc_service]
+/// pub trait Journal {
+///     /// Items from the start: no `async`.
+///     fn lines(&self, from: u64) -> impl Stream<Item = String>;
+///
+///     /// May fail before the first item; and here each item may fail too, which ends the stream.
+///     async fn follow(&self, name: &str) -> Result<impl Stream<Item = Result<String, ReadError>>, OpenError>;
+///
+///     /// Items of the caller's, beside any other arguments.
+///     async fn append(&self, name: &str, lines: Streaming<String>) -> Result<u64, OpenError>;
+///
+///     /// Both ways.
+///     #[rpc(idle_timeout = "5m")]
+///     async fn filter(&self, lines: Streaming<String>, pattern: &str) -> impl Stream<Item = String>;
+/// }
+/// ```
+///
+/// A method returns `impl Stream<Item = T>` itself, or within a `Result` with its error that is written as such, not as an
+/// alias; an item may be an alias of `Result`. The trait adds `+ Send` to it. Implementations write the same, and their
+/// streams may borrow from `&self` and from what is lent.
+///
+/// A method takes at most one `Streaming<T>`, anywhere among its arguments. The client's method takes any
+/// `impl Stream<Item = T> + Send + 'static` for it.
+///
+/// The client's methods return a `CallStream<C, T, E>`, a stream of `Result<T, CallError<E>>`, where the trait's is no
+/// `async fn`; else an `OpenCall<C, T, E, O>`, a future of `Result<CallStream<C, T, E>, CallError<O>>`. A method that takes
+/// a stream and returns none is a `Call`, as ever.
 ///
 /// # Options
 ///
@@ -69,6 +103,9 @@ use proc_macro::TokenStream;
 /// - `name = "…"`: its name on the wire;
 /// - `idempotent`: twice does no more than once, so it may be sent again;
 /// - `timeout = "250ms"`: how long a call may take unless its caller says otherwise (`us`, `ms`, `s`, `m`, `h`);
+/// - `idle_timeout = "60s"`: with a stream, how long nothing may move on it;
+/// - `total_timeout = "10m"`: with a stream, how long the call may take in all: without it, as long as items move. Its
+///   `timeout` is then the time until something comes back;
 /// - `elements = N`: how many elements its arguments and its answer may hold, if the default is too few;
 /// - `oneway`: its caller waits until the call is written to the connection, and neither for it to be accepted nor for it
 ///   to run. One that a draining server refuses is sent again; other failures are counted by the channel

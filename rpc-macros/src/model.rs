@@ -53,18 +53,35 @@ pub(crate) struct MethodOptions {
     pub(crate) name: Option<String>,
     pub(crate) idempotent: bool,
     pub(crate) timeout_micros: Option<u64>,
+    pub(crate) idle_timeout: Option<StreamTime>,
+    pub(crate) total_timeout: Option<StreamTime>,
     pub(crate) elements: Option<u32>,
     pub(crate) oneway: bool,
     pub(crate) blocking: bool,
+}
+
+/// A time that only a method with a stream has.
+pub(crate) struct StreamTime {
+    /// The option that sets it.
+    pub(crate) key: Ident,
+    pub(crate) micros: u64,
 }
 
 pub(crate) struct Argument {
     pub(crate) ident: Ident,
     /// The type as written.
     pub(crate) ty: Type,
-    pub(crate) passing: Passing,
+    pub(crate) way: Way,
     /// `#[rpc(default)]`.
     pub(crate) is_optional: bool,
+}
+
+/// How an argument travels.
+pub(crate) enum Way {
+    /// In the array of arguments.
+    Array(Passing),
+    /// Beside it, `item` by `item`: `Streaming<T>`.
+    Beside { item: Type },
 }
 
 /// How an argument gets from the message to the method.
@@ -91,11 +108,26 @@ impl Passing {
 
 pub(crate) struct Returns {
     /// The type as written, `()` where none is.
+    pub(crate) written: Type,
+    pub(crate) mode: Mode,
+    /// What travels: the one value, or each item of a stream.
     pub(crate) ty: Type,
+    /// That of `ty`.
     pub(crate) shape: Shape,
 }
 
-/// Whether what a method returns is a `Result`.
+/// How often, and when, something comes back.
+pub(crate) enum Mode {
+    /// Once: `async fn … -> T`.
+    Once,
+    /// Item by item: `fn … -> impl Stream<Item = T>`.
+    Stream,
+    /// Item by item, once the method has come so far: `async fn … -> impl Stream<Item = T>`, or
+    /// `Result<impl Stream<Item = T>, E>`.
+    Opened { error: Option<Box<Type>> },
+}
+
+/// Whether what travels is a `Result`.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Shape {
     /// It is none.
@@ -106,9 +138,44 @@ pub(crate) enum Shape {
     Unknown,
 }
 
+impl Returns {
+    pub(crate) const fn is_stream(&self) -> bool {
+        !matches!(self.mode, Mode::Once)
+    }
+
+    /// Where the compiler is to tell what is wrong with the types: the narrowest that holds all that travels.
+    pub(crate) const fn place(&self) -> &Type {
+        match &self.mode {
+            Mode::Opened { error: Some(_) } => &self.written,
+            Mode::Once | Mode::Stream | Mode::Opened { error: None } => &self.ty,
+        }
+    }
+}
+
 impl Method {
     /// Whether the arguments' message is needed as long as the method runs.
     pub(crate) fn borrows(&self) -> bool {
-        self.arguments.iter().any(|argument| argument.passing.borrows())
+        self.encoded().any(|(_, passing)| passing.borrows())
+    }
+
+    /// The arguments in the array.
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = (&Argument, &Passing)> {
+        self.arguments.iter().filter_map(|argument| match &argument.way {
+            Way::Array(passing) => Some((argument, passing)),
+            Way::Beside { .. } => None,
+        })
+    }
+
+    /// The argument beside it, and the type of its items.
+    pub(crate) fn streaming(&self) -> Option<(&Argument, &Type)> {
+        self.arguments.iter().find_map(|argument| match &argument.way {
+            Way::Beside { item } => Some((argument, item)),
+            Way::Array(_) => None,
+        })
+    }
+
+    /// Whether items come or go.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.streaming().is_some() || self.returns.is_stream()
     }
 }

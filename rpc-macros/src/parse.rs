@@ -12,8 +12,8 @@ use syn::{
 };
 
 use crate::diagnostics::{Mistake, Report};
-use crate::model::{Argument, Method, Service};
-use crate::{args, body, types};
+use crate::model::{Argument, Method, MethodOptions, Mode, Returns, Service, Way};
+use crate::{args, body, stream};
 
 /// Reads a service.
 pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Report) -> Service {
@@ -91,19 +91,18 @@ fn check_trait(item: &ItemTrait, report: &mut Report) -> bool {
 fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option<Method> {
     let found_before = report.len();
     let options = args::of_method(&mut function.attrs, report);
-    check_signature(&function.sig, report);
+    let returns = stream::returns(&function.sig);
+    check_signature(&function.sig, &returns, report);
     // A trait may have none, which rustc would tell once more.
     function.sig.constness = None;
     let arguments = arguments(function, report);
-    let output = &function.sig.output;
-    let returns = types::returns(output);
-    types::check_returned(&returns.ty, report);
-    if options.oneway && output.to_token_stream().into_iter().next().is_some() && !is_unit(&returns.ty) {
-        report.add(&returns.ty, &Mistake::OnewayReturn);
+    stream::check_returned(&returns.written, report);
+    if options.oneway {
+        check_oneway(&arguments, &returns, report);
     }
     let attributes = &function.attrs;
     let ident = function.sig.ident.clone();
-    (report.len() == found_before).then(|| Method {
+    let method = (report.len() == found_before).then(|| Method {
         name: options.name.clone().unwrap_or_else(|| ident.unraw().to_string()),
         index,
         docs: docs(attributes),
@@ -114,7 +113,32 @@ fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option
         options,
         arguments,
         returns,
-    })
+    });
+    // With another mistake it may be one that hides a stream.
+    method.filter(|method| method.has_stream() || has_no_stream_time(&method.options, report))
+}
+
+/// One type beside another that `oneway` leaves nobody to deal with.
+fn check_oneway(arguments: &[Argument], returns: &Returns, report: &mut Report) {
+    if !is_unit(&returns.written) {
+        report.add(&returns.written, &Mistake::OnewayReturn);
+    }
+    for argument in arguments.iter().filter(|argument| is_streaming(argument)) {
+        report.add(&argument.ty, &Mistake::OnewayStreaming);
+    }
+}
+
+/// Notes the times that a method without a stream cannot have.
+fn has_no_stream_time(options: &MethodOptions, report: &mut Report) -> bool {
+    let found_before = report.len();
+    for time in [&options.idle_timeout, &options.total_timeout].into_iter().flatten() {
+        report.add(&time.key, &Mistake::StreamTimeout { key: &time.key.to_string() });
+    }
+    report.len() == found_before
+}
+
+const fn is_streaming(argument: &Argument) -> bool {
+    matches!(argument.way, Way::Beside { .. })
 }
 
 fn is_unit(ty: &syn::Type) -> bool {
@@ -122,12 +146,12 @@ fn is_unit(ty: &syn::Type) -> bool {
 }
 
 /// What stands before the arguments.
-fn check_signature(signature: &Signature, report: &mut Report) {
+fn check_signature(signature: &Signature, returns: &Returns, report: &mut Report) {
     let Signature { constness, asyncness, safety, abi, ident, generics, variadic, .. } = signature;
     if let Some(token) = constness {
         report.add(token, &Mistake::Const);
     }
-    if asyncness.is_none() {
+    if asyncness.is_none() && !matches!(returns.mode, Mode::Stream) {
         report.add(ident, &Mistake::NotAsync { method: &ident.to_string() });
     }
     if !matches!(safety, Safety::Default) {
@@ -179,18 +203,26 @@ fn arguments(function: &mut TraitItemFn, report: &mut Report) -> Vec<Argument> {
             }
         }
     }
+    for second in found.iter().filter(|argument| is_streaming(argument)).skip(1) {
+        report.add(&second.ty, &Mistake::StreamingTwice);
+    }
     found
 }
 
 fn argument(input: &mut PatType, report: &mut Report) -> Option<Argument> {
-    let is_optional = args::of_argument(&mut input.attrs, report);
-    types::check_argument(&input.ty, report);
+    let default = args::of_argument(&mut input.attrs, report);
+    stream::check_argument(&input.ty, report);
+    stream::complete(&mut input.ty);
+    let way = stream::way(&input.ty);
+    if let (Some(default), Way::Beside { .. }) = (&default, &way) {
+        report.add(default, &Mistake::StreamingDefault);
+    }
     match &*input.pat {
         Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(Argument {
             ident: ident.clone(),
             ty: (*input.ty).clone(),
-            passing: types::passing(&input.ty),
-            is_optional,
+            way,
+            is_optional: default.is_some(),
         }),
         pattern => {
             let is_wild = pattern.to_token_stream().to_string() == "_";

@@ -55,6 +55,38 @@ fn a_service_whose_client_is_the_trait() {
 }
 
 #[test]
+fn a_service_with_streams() {
+    snapshot(
+        "a_service_with_streams",
+        quote!(),
+        quote! {
+            trait Journal {
+                #[rpc(timeout = "5s", idle_timeout = "1m", total_timeout = "10m")]
+                fn lines(&self, from: u64) -> impl Stream<Item = Line> { self.all(from) }
+                async fn follow(&self, name: &str, #[rpc(default)] at: u64)
+                -> Result<impl Stream<Item = Result<String, ReadError>> + Send, OpenError>;
+                async fn append(&self, lines: Streaming<String>, name: &str) -> Result<u64, OpenError>;
+                #[cfg(unix)]
+                async fn load(&self, to: u8, rows: traitwire::Streaming<Row>) -> Result<impl Stream<Item = Answer>, OpenError>;
+            }
+        },
+    );
+}
+
+#[test]
+fn a_stream_that_is_opened_without_an_error() {
+    snapshot(
+        "a_stream_that_is_opened_without_an_error",
+        quote!(),
+        quote! {
+            trait Filter {
+                async fn filter(&self, lines: Streaming<Vec<u8>>) -> impl Stream<Item = Vec<u8>> { lines }
+            }
+        },
+    );
+}
+
+#[test]
 fn a_service_with_mistakes_keeps_the_rest() {
     snapshot(
         "a_service_with_mistakes_keeps_the_rest",
@@ -79,6 +111,8 @@ fn nothing_but_the_given_path_leads_to_the_runtime() {
             trait Other {
                 async fn plain(&self, a: &str, #[rpc(default)] b: Vec<u8>) -> u8;
                 async fn aliased(&self, c: &[String], d: Cow<str>, e: &Place) -> Answer;
+                fn ticks(&self, a: Streaming<u8>, b: &str) -> impl Stream<Item = u8>;
+                async fn open(&self, a: Streaming<u8>) -> Result<impl Stream<Item = Answer>, String>;
             }
         },
     );

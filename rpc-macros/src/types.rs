@@ -2,10 +2,10 @@
 //! what can never travel. What text cannot tell is left to the compiler.
 
 use syn::visit::{self, Visit};
-use syn::{GenericArgument, Lifetime, PathArguments, ReturnType, Type, TypePath, TypeReference};
+use syn::{GenericArgument, Lifetime, PathArguments, Type, TypeParamBound, TypePath, TypeReference};
 
 use crate::diagnostics::{Mistake, Report};
-use crate::model::{Passing, Returns, Shape};
+use crate::model::{Passing, Shape};
 
 /// Types that are no alias of a `Result`, by the one name that everybody writes.
 const PLAIN: &[&str] = &[
@@ -70,18 +70,13 @@ fn lent_by_cow(ty: &Type) -> Option<&Type> {
     is_lent.then_some(lent)
 }
 
-/// What a method returns.
-pub(crate) fn returns(output: &ReturnType) -> Returns {
-    let ty = match output {
-        ReturnType::Default => syn::parse_quote!(()),
-        ReturnType::Type(_, ty) => (**ty).clone(),
-    };
-    let shape = match bare(&ty) {
+/// Whether what travels is a `Result`.
+pub(crate) fn shape(ty: &Type) -> Shape {
+    match bare(ty) {
         Type::Path(path) => path_shape(path),
         Type::Macro(_) => Shape::Unknown,
         _ => Shape::Plain,
-    };
-    Returns { ty, shape }
+    }
 }
 
 fn path_shape(TypePath { qself, path, .. }: &TypePath) -> Shape {
@@ -122,7 +117,7 @@ pub(crate) fn is_required(ty: &Type) -> bool {
 }
 
 /// The type within parentheses and the invisible ones that `macro_rules` puts around a `$t:ty`.
-fn bare(ty: &Type) -> &Type {
+pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
         Type::Paren(paren) => bare(&paren.elem),
@@ -131,7 +126,7 @@ fn bare(ty: &Type) -> &Type {
 }
 
 /// Whether the path's last segment is `name`.
-fn is_called(ty: &Type, name: &str) -> bool {
+pub(crate) fn is_called(ty: &Type, name: &str) -> bool {
     let Type::Path(TypePath { path, .. }) = bare(ty) else { return false };
     path.segments.last().is_some_and(|last| last.ident == name)
 }
@@ -163,45 +158,73 @@ fn has_lifetime(segment: &syn::PathSegment) -> bool {
     arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
 }
 
-/// Notes what in an argument's type can never travel.
-pub(crate) fn check_argument(ty: &Type, report: &mut Report) {
-    Check { report, is_return: false }.visit_type(ty);
+/// What a type is for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Role {
+    Argument,
+    /// An item of a stream that is an argument.
+    Item,
+    /// An answer, an item of one that is a stream, or an error.
+    Answer,
 }
 
-/// Notes what in a returned type can never travel.
-pub(crate) fn check_returned(ty: &Type, report: &mut Report) {
-    Check { report, is_return: true }.visit_type(ty);
+/// Notes what in a type can never travel.
+pub(crate) fn check(ty: &Type, role: Role, report: &mut Report) {
+    Check { report, role }.visit_type(ty);
 }
 
 struct Check<'r> {
     report: &'r mut Report,
-    is_return: bool,
+    role: Role,
 }
 
 impl<'ast> Visit<'ast> for Check<'_> {
     fn visit_type(&mut self, ty: &'ast Type) {
-        let is_return = self.is_return;
+        let is_answer = self.role == Role::Answer;
         let mistake = match ty {
-            Type::ImplTrait(_) if !is_return => Mistake::ImplArgument,
-            Type::ImplTrait(ty) if ty.bounds.iter().any(is_stream) => Mistake::StreamReturn,
-            Type::ImplTrait(_) => Mistake::ImplReturn,
-            Type::TraitObject(_) if is_return => Mistake::DynReturn,
+            Type::ImplTrait(ty) if ty.bounds.iter().any(is_stream) => match self.role {
+                Role::Answer => Mistake::StreamNested,
+                Role::Argument | Role::Item => Mistake::StreamArgument,
+            },
+            Type::ImplTrait(_) if is_answer => Mistake::ImplReturn,
+            Type::ImplTrait(_) => Mistake::ImplArgument,
+            Type::TraitObject(ty) if ty.bounds.iter().any(is_stream) => match self.role {
+                Role::Answer => Mistake::StreamDyn,
+                Role::Argument | Role::Item => Mistake::StreamArgument,
+            },
+            Type::TraitObject(_) if is_answer => Mistake::DynReturn,
             Type::TraitObject(_) => Mistake::DynArgument,
-            Type::Reference(_) if is_return => Mistake::ReferenceReturn,
-            Type::Reference(ty) if ty.mutability.is_some() => Mistake::MutableReference,
-            Type::Reference(ty) if is_static(ty) => Mistake::StaticReference,
+            Type::Reference(ty) if self.role == Role::Argument => match ty {
+                ty if ty.mutability.is_some() => Mistake::MutableReference,
+                ty if is_static(ty) => Mistake::StaticReference,
+                ty => return visit::visit_type_reference(self, ty),
+            },
+            Type::Reference(_) => self.borrows(),
             Type::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Self") => {
                 Mistake::SelfType
             }
-            Type::Path(_) if is_called(ty, "Streaming") => Mistake::Streaming,
+            Type::Path(_) if is_called(ty, "Streaming") => match self.role {
+                Role::Answer => Mistake::StreamingReturn,
+                Role::Argument | Role::Item => Mistake::StreamingNested,
+            },
             _ => return visit::visit_type(self, ty),
         };
         self.report.add(ty, &mistake);
     }
 
     fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if self.is_return && lifetime.ident != "static" {
-            self.report.add(lifetime, &Mistake::ReferenceReturn);
+        if self.role != Role::Argument && lifetime.ident != "static" {
+            self.report.add(lifetime, &self.borrows());
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Only what comes with the call can be lent.
+    const fn borrows(&self) -> Mistake<'static> {
+        match self.role {
+            Role::Answer => Mistake::ReferenceReturn,
+            Role::Argument | Role::Item => Mistake::StreamingBorrows,
         }
     }
 }
@@ -210,7 +233,13 @@ fn is_static(reference: &TypeReference) -> bool {
     reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
 }
 
-fn is_stream(bound: &syn::TypeParamBound) -> bool {
-    let syn::TypeParamBound::Trait(bound) = bound else { return false };
-    bound.path.segments.last().is_some_and(|last| last.ident == "Stream")
+/// Whether the bound is `Stream`.
+pub(crate) fn is_stream(bound: &TypeParamBound) -> bool {
+    is_bound(bound, "Stream")
+}
+
+/// Whether the last segment of the bound's path is `name`.
+pub(crate) fn is_bound(bound: &TypeParamBound, name: &str) -> bool {
+    let TypeParamBound::Trait(bound) = bound else { return false };
+    bound.path.segments.last().is_some_and(|last| last.ident == name)
 }

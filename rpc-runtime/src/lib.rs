@@ -53,13 +53,16 @@ pub mod proto;
 pub mod wire;
 
 pub use call::{
-    ArgumentDescriptor, CallError, CallOptions, CallResult, Caller, Code, Context, Deadline, Delivery, Entry,
-    Handler, HandlerFuture, Metadata, MetadataError, MethodDescriptor, Payload, Peer, Request, Response,
-    RpcError, Scope, Scoped, Service, ServiceDescriptor, Value,
+    ArgumentDescriptor, Batch, CallError, CallOptions, CallResult, Caller, Code, Context, Deadline, Delivery,
+    Entry, Handler, HandlerFuture, Items, Metadata, MetadataError, MethodDescriptor, Payload, Peer, Progress,
+    Request, Response, RpcError, Scope, Scoped, Service, ServiceDescriptor, Streaming, Value,
 };
 pub use client::{
-    Call, Channel, ChannelBuilder, Client, Detailed, InFlight, Reply, ResultCall, ResultType, connect,
-    loopback, with,
+    Call, CallStream, Channel, ChannelBuilder, Client, Detailed, InFlight, OpenCall, Reply, ResultCall,
+    ResultType, connect, loopback, with,
 };
 pub use server::{BindError, Drained, Server, ServerBuilder, ServerHandle};
 pub use traitwire_macros::rpc_service;
+
+/// The stream trait of the `futures` family, which methods return and take.
+pub use futures::Stream;

@@ -73,6 +73,37 @@ pub const QUEUE: usize = 4_096;
 /// The bytes that calls waiting to be sent, and large ones waiting for their answer, may hold together.
 pub const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
+/// Calls with a stream that a side lets its peer have open at a time, among the [`IN_FLIGHT`]. Each may hold [`CREDIT`]
+/// bytes that nobody has read.
+pub const STREAMS: u32 = 128;
+
+/// The bytes of items that a stream may send before its receiver has taken any: enough for 2 Gbit/s at a round trip of
+/// a millisecond. A stream that could use more gets more, up to [`CREDIT_MOST`].
+pub const CREDIT: usize = 256 * 1024;
+
+/// The least credit of a stream. With less, items would go in crumbs.
+pub const CREDIT_LEAST: usize = 1024;
+
+/// The most bytes of items that a stream may have under way and unread: 300 Mbit/s at a round trip of 100 ms.
+pub const CREDIT_MOST: usize = 4 * 1024 * 1024;
+
+/// What all streams of a connection may hold together beyond [`CREDIT`] each: one half for those that are fast and far
+/// away, the other for single items that are larger than their stream's credit.
+pub const CREDIT_SPARE: usize = 64 * 1024 * 1024;
+
+/// What an item costs of its stream's credit beyond its bytes, so that tiny items are paid for too: about what it costs
+/// its receiver to keep one.
+pub const ITEM_OVERHEAD: usize = 16;
+
+/// Items that are ready at once go out together, up to so many bytes.
+pub const BATCH: usize = 16 * 1024;
+
+/// Batches that a stream moves in one go before others have their turn.
+pub const BATCHES: usize = 8;
+
+/// How long nothing may move on a stream in either direction, unless somebody says otherwise.
+pub const IDLE: Duration = Duration::from_secs(60);
+
 /// Method names that a side lets its peer bind to numbers.
 pub const NAMES: u32 = 1_024;
 

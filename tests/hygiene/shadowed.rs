@@ -20,6 +20,7 @@ macro_rules! shadows {
 shadows! {
     Option Some None Result Ok Err Vec String Arc Box Send Sync Future Clone Debug From Into Default Sized Drop
     Call Caller Channel Client Handler HandlerFuture Service Request Response RpcError CallOptions MethodDescriptor
+    Infallible CallStream OpenCall Items Sink ResultType
     C T Self_ Probe Select Shape Plain Argument Answer Outgoing Incoming
 }
 
@@ -41,6 +42,14 @@ pub trait Shadowed {
     async fn names(&self, option: Option, vec: &Vec, c: C, t: T, clone: &[Clone]) -> String;
     /// They come back.
     async fn shape(&self, future: Future, send: Send) -> Box;
+    /// They stream.
+    fn stream(&self, sink: Sink, items: &Items) -> impl ::renamed::Stream<Item = Infallible>;
+    /// They stream both ways.
+    async fn open(
+        &self,
+        send: &Send,
+        stream: ::renamed::Streaming<Some>,
+    ) -> ::std::result::Result<impl ::renamed::Stream<Item = Result>, Err>;
 }
 
 /// Implements it.
@@ -55,6 +64,19 @@ impl Shadowed for Basic {
 
     async fn shape(&self, future: Future, send: Send) -> Box {
         Box { field: future.field + send.field }
+    }
+
+    fn stream(&self, sink: Sink, items: &Items) -> impl ::renamed::Stream<Item = Infallible> {
+        ::futures::stream::iter([Infallible { field: sink.field }, Infallible { field: items.field }])
+    }
+
+    async fn open(
+        &self,
+        send: &Send,
+        stream: ::renamed::Streaming<Some>,
+    ) -> ::std::result::Result<impl ::renamed::Stream<Item = Result>, Err> {
+        let field = send.field;
+        ::core::result::Result::Ok(::futures::StreamExt::map(stream, move |_| Result { field }))
     }
 }
 
@@ -75,4 +97,9 @@ async fn called() {
     ::core::assert_eq!(names.await.map_or(0, |string| string.field), 15);
     let shape = client.shape(Future { field: 1 }, Send { field: 2 });
     ::core::assert_eq!(shape.await.map_or(0, |shape| shape.field), 3);
+    let stream = client.stream(Sink { field: 1 }, &Items { field: 2 });
+    ::core::assert_eq!(::futures::StreamExt::count(stream).await, 2);
+    let somes = ::futures::stream::iter([Some { field: 1 }]);
+    let opened = client.open(&Send { field: 1 }, somes).await.expect("it opens");
+    ::core::assert_eq!(::futures::StreamExt::count(opened).await, 1);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use traitwire::{Client, MethodDescriptor, Service, rpc_service};
+use traitwire::{Client, MethodDescriptor, Service, Stream, Streaming, rpc_service};
 
 /// Keeps the books.
 ///
@@ -53,6 +53,36 @@ fn a_descriptor_tells_what_the_trait_says() {
         (true, true, Some(Duration::from_secs(5400)))
     );
     assert_eq!(signature(audit), "map: std::collections::BTreeMap<String, [u8; 4]> -> (u8, Box<str>)");
+}
+
+#[rpc_service]
+pub(crate) trait Journal {
+    #[rpc(timeout = "5s", idle_timeout = "1m", total_timeout = "2h")]
+    fn lines(&self, from: u64) -> impl Stream<Item = String>;
+    async fn follow(&self, name: &str) -> Result<impl Stream<Item = String> + Send, String>;
+    #[rpc(idle_timeout = "250ms")]
+    async fn append(&self, lines: Streaming<String>, name: &str) -> u64;
+    async fn filter(&self, lines: Streaming<String>) -> impl Stream<Item = String>;
+    async fn len(&self) -> u64;
+}
+
+#[test]
+fn a_descriptor_tells_of_streams() {
+    let service = <JournalClient as Client>::DESCRIPTOR;
+    let [lines, follow, append, filter, len] = service.methods else { panic!("{service:?}") };
+    let streams = service.methods.iter().map(|method| (method.sends, method.takes));
+    assert_eq!(
+        streams.collect::<Vec<_>>(),
+        [(false, true), (false, true), (true, false), (true, true), (false, false)]
+    );
+    let times = |method: &MethodDescriptor| (method.timeout, method.idle_timeout, method.total_timeout);
+    let seconds = |number| Some(Duration::from_secs(number));
+    assert_eq!(times(lines), (seconds(5), seconds(60), seconds(7200)));
+    assert_eq!(times(append), (None, Some(Duration::from_millis(250)), None));
+    assert_eq!([times(follow), times(filter), times(len)], [(None, None, None); 3]);
+    assert_eq!(signature(lines), "from: u64 -> impl Stream<Item = String>");
+    assert_eq!(signature(follow), "name: &str -> Result<impl Stream<Item = String> + Send, String>");
+    assert_eq!(signature(append), "lines: Streaming<String>, name: &str -> u64");
 }
 
 fn signature(method: &MethodDescriptor) -> String {

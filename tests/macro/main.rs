@@ -7,4 +7,5 @@ mod contract;
 mod names;
 mod outcomes;
 mod scopes;
+mod streams;
 mod threads;

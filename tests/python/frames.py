@@ -13,12 +13,14 @@ import msgpack
 PREFACE = b"\xc1RPC\x01"
 
 HELLO, NAME, CALL, REPLY, ERROR, CANCEL = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
+ITEM, END = 0x07, 0x08
+"""Of streams, which this client does not use: it opens no call with SENDS or TAKES."""
 CREDIT, PING, PONG, GOAWAY = 0x09, 0x0A, 0x0B, 0x0C
 FIRST_SKIPPED = 0x80
 """Unknown kinds from here on are skipped, unknown ones below cost the connection."""
 
-MORE, APP, STARTED, RESEND = 0x01, 0x02, 0x04, 0x08
-_FLAGS = {CALL: MORE, REPLY: MORE, ERROR: MORE | APP | STARTED | RESEND}
+MORE, APP, STARTED, RESEND, OPEN, SENDS, TAKES = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
+_FLAGS = {CALL: MORE | SENDS | TAKES, REPLY: MORE, ERROR: MORE | APP | STARTED | RESEND, ITEM: MORE | OPEN}
 
 MAX_LENGTH = 262_208
 MAX_BODY = MAX_LENGTH - 6
@@ -28,6 +30,8 @@ DEFAULTS = {
     "message": 16_777_216,
     "eager": 131_072,
     "in_flight": 1_024,
+    "streams": 128,
+    "credit": 262_144,
     "names": 1_024,
     "keepalive_ms": 0,
     "instance": 0,
@@ -104,6 +108,8 @@ def _check_flags(frame):
     flags = frame.flags
     if flags & ~_FLAGS.get(frame.kind, 0):
         raise ProtocolError("flags %02x on a frame of kind %02x" % (flags, frame.kind))
+    if frame.kind == ITEM and flags & MORE and flags & OPEN:
+        raise ProtocolError("an ITEM with MORE and OPEN")
     if frame.kind == ERROR:
         if flags & MORE and not flags & APP:
             raise ProtocolError("an ERROR with MORE but without APP")

@@ -21,6 +21,8 @@ SAYS = {
     "message": 16_777_216,
     "eager": 131_072,
     "in_flight": 1_024,
+    "streams": 128,
+    "credit": 262_144,
     "names": 1_024,
     "keepalive_ms": 20_000,
     "instance": 7,
@@ -88,6 +90,32 @@ def check_call(data, call_id, method, remaining, metadata):
     same("arguments", msgpack.decode(body.rest()), [2, 3])
     head = frames.call_head(method, remaining, frames.metadata_bytes(metadata))
     same("written", frames.first(frames.CALL, 0, call_id, head, msgpack.encode([2, 3])), data)
+
+
+def call_stream(data):
+    body = frames.Body(only(data, frames.CALL, 1, frames.TAKES))
+    head = (body.method(), body.uint(), body.uint(optional=True), body.uint(optional=True), body.pairs())
+    same("head", head, ("Clock.countdown", 10_000_000, 60_000_000, None, None))
+    same("arguments", msgpack.decode(body.rest()), [2])
+
+
+def item(data):
+    same("item", msgpack.decode(only(data, frames.ITEM, 1)), 2)
+
+
+def item_open(data):
+    same("metadata", frames.Body(only(data, frames.ITEM, 1, frames.OPEN)).pairs(), None)
+
+
+def item_first_part(data):
+    body = frames.Body(only(data, frames.ITEM, 1, frames.MORE))
+    whole = msgpack.encode(b"abcdefghij")
+    same("total", body.total(), len(whole))
+    same("part", bytes(body.rest()), whole[:5])
+
+
+def end(data):
+    same("metadata", frames.Body(only(data, frames.END, 1)).pairs(), None)
 
 
 def reply(data):
@@ -159,6 +187,15 @@ def conversation(data):
         raise AssertionError("kinds %s" % kinds)
 
 
+def countdown(data):
+    same("preface", frames.check_preface(data), True)
+    kinds = [(frame.kind, frame.flags) for frame in all_frames(data[5:])]
+    asked = [(frames.HELLO, 0), (frames.CALL, frames.TAKES)]
+    given = [(frames.HELLO, 0), (frames.ITEM, frames.OPEN), (frames.ITEM, 0), (frames.ITEM, 0), (frames.END, 0)]
+    if kinds not in (asked, given):
+        raise AssertionError("kinds %s" % kinds)
+
+
 def talk(client, server):
     """The conversation, by the machine that the client runs on: its bytes are the document's."""
     machine, call = machine_with_call("Echo.echo", ["hi"])
@@ -218,10 +255,15 @@ CHECKS = {
     "name": name,
     "call": call,
     "call-bound": call_bound,
+    "call-stream": call_stream,
     "reply": reply,
     "error": error,
     "error-app": error_app,
     "cancel": cancel,
+    "item": item,
+    "item-open": item_open,
+    "item-first-part": item_first_part,
+    "end": end,
     "credit": credit,
     "ping": ping,
     "pong": pong,
@@ -230,6 +272,8 @@ CHECKS = {
     "call-last-part": last_part,
     "conversation-client": conversation,
     "conversation-server": conversation,
+    "countdown-client": countdown,
+    "countdown-server": countdown,
 }
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
+use syn::Type;
 use syn::ext::IdentExt;
 
 use super::bounds;
 use super::terms::Terms;
-use crate::model::{Argument, Method, Passing, Service, Shape};
+use crate::model::{Argument, Method, Mode, Passing, Service, Shape, Way};
 
 /// The struct, and what is implemented for it.
 pub(super) fn of(service: &Service, terms: &Terms) -> (TokenStream, TokenStream) {
@@ -52,21 +53,35 @@ fn structure(service: &Service, terms: &Terms) -> TokenStream {
 //         let form = form::<Select<true>, Result<(), RenameError>>();
 //         call(&self.caller, &self.options, method, arguments, form, answer::<(), RenameError>())
 //     }
+//
+// Input:
+//     async fn load(&self, to: u64, rows: Streaming<Row>) -> Result<impl Stream<Item = u64>, LoadError>;
+// Output:
+//     pub fn load(&self, to: u64, rows: impl Into<Streaming<Row>>) -> OpenCall<C, u64, Infallible, LoadError> {
+//         …
+//         let items = items(method, rows, answer::<Row, ()>());
+//         let form = form::<Select<false>, u64>();
+//         let opening = form::<Select<true>, Result<(), LoadError>>();
+//         call_open(
+//             &self.caller, &self.options, method, arguments, Some(items),
+//             form, answer::<u64, ()>(), opening, answer::<(), LoadError>(),
+//         )
+//     }
 fn methods(service: &Service, terms: &Terms) -> TokenStream {
     let Terms { door, client, caller, .. } = terms;
     let methods = service.methods.iter().map(|method| {
-        let Method { ident, docs, shown, cfg, arguments, .. } = method;
+        let Method { ident, docs, shown, cfg, .. } = method;
         let calls = format!(" Calls `{}::{}`.", service.item.ident.unraw(), ident.unraw());
         let docs = docs.is_empty().then(|| quote!(#[doc = #calls]));
         let vis = &service.item.vis;
-        let parameters = arguments.iter().map(|Argument { ident, ty, .. }| quote!(#ident: #ty));
+        let parameters = method.arguments.iter().map(|argument| parameter(argument, terms));
         let call = call_type(method, terms);
         let descriptor = terms.method(method);
-        let count = Literal::usize_unsuffixed(arguments.len());
+        let count = Literal::usize_unsuffixed(method.encoded().count());
         let [local_method, bytes, outgoing, sent] = locals(["method", "bytes", "outgoing", "sent"]);
-        let sends = arguments.iter().map(|argument| send(argument, &outgoing, terms));
+        let sends = method.encoded().map(|(argument, passing)| send(argument, passing, &outgoing, terms));
         let made = quote!(&self.caller, &self.options, #local_method, #sent);
-        let made = terms.with_answer(method, "call", &made);
+        let made = make(method, &local_method, &made, terms);
         quote! {
             #docs
             #(#shown)*
@@ -88,12 +103,55 @@ fn methods(service: &Service, terms: &Terms) -> TokenStream {
     }
 }
 
+/// What comes beside the arguments may be anything that it is made from.
+fn parameter(argument: &Argument, terms: &Terms) -> TokenStream {
+    let Terms { door, .. } = terms;
+    let Argument { ident, ty, way, .. } = argument;
+    match way {
+        Way::Array(_) => quote!(#ident: #ty),
+        Way::Beside { item } => quote!(#ident: impl ::core::convert::Into<#door::Streaming<#item>>),
+    }
+}
+
+/// Makes the call, of which the arguments are at hand.
+fn make(method: &Method, descriptor: &Ident, arguments: &TokenStream, terms: &Terms) -> TokenStream {
+    let returns = &method.returns;
+    let [items] = locals(["items"]);
+    let making = method.streaming().map(|(argument, item)| {
+        let ident = &argument.ident;
+        let made = terms.with_items(item, "items", &quote!(#descriptor, #ident));
+        quote!(let #items = #made;)
+    });
+    let answer = terms.answer(method);
+    let maybe_items = match making {
+        Some(_) => quote!(::core::option::Option::Some(#items)),
+        None => quote!(::core::option::Option::None),
+    };
+    let (function, arguments) = match &returns.mode {
+        Mode::Once if making.is_none() => ("call", quote!(#arguments, #answer)),
+        Mode::Once => ("call_sending", quote!(#arguments, #items, #answer)),
+        Mode::Stream => ("call_stream", quote!(#arguments, #maybe_items, #answer)),
+        Mode::Opened { error } => {
+            let (form, codec) =
+                (terms.opening(error.as_deref()), terms.opening_codec(method, error.as_deref()));
+            ("call_open", quote!(#arguments, #maybe_items, #answer, #form, #codec))
+        }
+    };
+    let made = terms.call_at(returns.place(), &[function], None, &arguments);
+    quote!(#making #made)
+}
+
 /// Writes one argument: what is lent is sent as it is, what is owned by reference.
-fn send(argument: &Argument, outgoing: &Ident, terms: &Terms) -> TokenStream {
-    let Argument { ident, passing, .. } = argument;
+fn send(argument: &Argument, passing: &Passing, outgoing: &Ident, terms: &Terms) -> TokenStream {
+    let ident = &argument.ident;
     let name = ident.unraw().to_string();
     let reference = matches!(passing, Passing::Direct { .. } | Passing::Cow { .. }).then(|| quote!(&));
-    let sent = terms.with_argument(argument, "send", &quote!(#outgoing), &quote!(#name, #reference #ident));
+    let sent = terms.with_argument(
+        (argument, passing),
+        "send",
+        &quote!(#outgoing),
+        &quote!(#name, #reference #ident),
+    );
     quote!(let #outgoing = #sent;)
 }
 
@@ -101,12 +159,38 @@ fn send(argument: &Argument, outgoing: &Ident, terms: &Terms) -> TokenStream {
 fn call_type(method: &Method, terms: &Terms) -> TokenStream {
     let Terms { door, caller, .. } = terms;
     let ty = &method.returns.ty;
+    let [plain, result, shaped] = match &method.returns.mode {
+        Mode::Once => ["Call", "ResultCall", "ShapedCall"],
+        Mode::Stream => ["CallStream", "ResultStream", "ShapedStream"],
+        Mode::Opened { error } => return open_type(method, error.as_deref(), terms),
+    }
+    .map(|name| Ident::new(name, Span::call_site()));
     match method.returns.shape {
-        Shape::Plain => quote!(#door::Call<#caller, #ty>),
-        Shape::Result => quote!(#door::ResultCall<#caller, #ty>),
+        Shape::Plain => quote!(#door::#plain<#caller, #ty>),
+        Shape::Result => quote!(#door::#result<#caller, #ty>),
         Shape::Unknown => {
             let is_result = terms.is_result(method);
-            quote!(#door::ShapedCall<#caller, #ty, #is_result>)
+            quote!(#door::#shaped<#caller, #ty, #is_result>)
+        }
+    }
+}
+
+/// The same where a stream is opened first, which may fail with `error`.
+fn open_type(method: &Method, error: Option<&Type>, terms: &Terms) -> TokenStream {
+    let Terms { door, caller, .. } = terms;
+    let ty = &method.returns.ty;
+    let never = quote!(::core::convert::Infallible);
+    let error = error.map_or_else(|| never.clone(), |error| quote!(#error));
+    match method.returns.shape {
+        Shape::Plain => quote!(#door::OpenCall<#caller, #ty, #never, #error>),
+        Shape::Result => {
+            let result = quote!(<#ty as #door::ResultType>);
+            quote!(#door::OpenCall<#caller, #result::Ok, #result::Err, #error>)
+        }
+        Shape::Unknown => {
+            let select = terms.select(method);
+            let shape = quote!(<#select as #door::Shape<#ty>>);
+            quote!(#door::OpenCall<#caller, #shape::Ok, #shape::Err, #error>)
         }
     }
 }

@@ -38,15 +38,25 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
         let (name, ty) = (ident.unraw().to_string(), names::text(quote!(#ty)));
         quote!(#door::ArgumentDescriptor::new(#name, #ty, #is_optional))
     });
-    let ty = &returns.ty;
+    let ty = &returns.written;
     let ty = names::text(quote!(#ty));
     let flag = |is_set: bool, setter: TokenStream| is_set.then_some(setter);
     let idempotent = flag(options.idempotent, quote!(.idempotent()));
     let oneway = flag(options.oneway, quote!(.oneway()));
     let blocking = flag(options.blocking, quote!(.blocking()));
     let deprecated = flag(method.is_deprecated, quote!(.deprecated()));
+    let sends = flag(method.streaming().is_some(), quote!(.sends()));
+    let takes = flag(returns.is_stream(), quote!(.takes()));
     let timeout = options.timeout_micros.map(Literal::u64_unsuffixed);
     let timeout = timeout.map(|micros| quote!(.with_timeout_micros(#micros)));
+    let [idle_timeout, total_timeout] = [
+        (&options.idle_timeout, quote!(with_idle_timeout_micros)),
+        (&options.total_timeout, quote!(with_total_timeout_micros)),
+    ]
+    .map(|(time, setter)| {
+        let micros = time.as_ref().map(|time| Literal::u64_unsuffixed(time.micros));
+        micros.map(|micros| quote!(.#setter(#micros)))
+    });
     let elements = options.elements.map(Literal::u32_unsuffixed);
     let elements = elements.map(|elements| quote!(.with_elements(#elements)));
     quote! {
@@ -54,6 +64,6 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
         #door::MethodDescriptor::new(#name, #full_name, #index)
             #docs
             .with_signature(&[#(#arguments),*], #ty)
-            #idempotent #oneway #blocking #deprecated #timeout #elements
+            #idempotent #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
     }
 }

@@ -2,12 +2,12 @@
 //! encodes its answer.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::bounds;
-use super::terms::Terms;
-use crate::model::{Argument, Method, Passing, Service};
+use super::terms::{Terms, ends};
+use crate::model::{Argument, Method, Mode, Passing, Service, Way};
 
 /// The struct, and what is implemented for it.
 pub(super) fn of(service: &Service, terms: &Terms) -> (TokenStream, TokenStream) {
@@ -133,49 +133,204 @@ fn handler(service: &Service, terms: &Terms) -> TokenStream {
 //         })
 //     }
 //
+//
+// With an argument `parts: Streaming<Part>`:
+//         let mut request = request;
+//         let items = streaming(method, &mut request, answer::<Part, ()>());
+//         let payload = …;
+//         HandlerFuture::new(async move {
+//             let (…) = { … };
+//             let parts = items?;
+//             …
+//
 // The payload is dropped before the method runs, and gives back what it holds of its connection's budget, unless an
 // argument borrows from it.
 fn arm(service: &Service, method: &Method, request: &Ident, terms: &Terms) -> TokenStream {
-    let Terms { door, implementer, .. } = terms;
-    let Method { ident, cfg, arguments, .. } = method;
-    let trait_ident = &service.item.ident;
+    let Terms { door, .. } = terms;
     let index = Literal::u32_unsuffixed(method.index);
-    let [local_method, local_service, payload, incoming, returned] =
-        ["method", "service", "payload", "incoming", "returned"]
-            .map(|name| Ident::new(name, Span::mixed_site()));
+    let cfg = &method.cfg;
+    let locals = Locals::new(request);
+    let Locals { method: local_method, service: local_service, payload, .. } = &locals;
     let descriptor = terms.method(method);
-    let idents: Vec<_> = arguments.iter().map(|argument| &argument.ident).collect();
-    let reads = arguments.iter().map(|argument| {
-        let Argument { ident, .. } = argument;
-        let name = ident.unraw().to_string();
-        let received = terms.with_argument(argument, "receive", &quote!(&mut #incoming), &quote!(#name));
-        quote!(let #ident = #received?;)
+    let taken = method.streaming().map(|(_, item)| {
+        let items = &locals.items;
+        let taken = terms.with_items(item, "streaming", &quote!(#local_method, &mut #request));
+        quote! {
+            let mut #request = #request;
+            let #items = #taken;
+        }
     });
-    let read = quote!(#door::Incoming::new(#local_method, &#payload)?);
-    let read = if arguments.is_empty() {
-        quote!(#read;)
-    } else {
-        quote!(let (#(#idents,)*) = { let mut #incoming = #read; #(#reads)* (#(#idents,)*) };)
+    let body = match method.returns.mode {
+        Mode::Once => once(service, method, &locals, terms),
+        Mode::Stream | Mode::Opened { .. } => streamed(service, method, &locals, terms),
     };
-    let release = (!method.borrows()).then(|| quote!(::core::mem::drop(#payload);));
-    let passed = arguments.iter().map(|Argument { ident, passing, .. }| match passing {
-        Passing::Direct { .. } | Passing::Cow { .. } => quote!(#ident),
-        Passing::Lent { .. } | Passing::Slice { .. } => quote!(&#ident),
-    });
-    let response = terms.with_answer(method, "respond", &quote!(#local_method, #returned));
     quote! {
         #(#cfg)*
         ::core::option::Option::Some(#index) => {
             let #local_method = #descriptor;
             let #local_service = ::core::clone::Clone::clone(&self.service);
+            #taken
             let #payload = #request.into_arguments();
-            #door::HandlerFuture::new(async move {
-                #read
-                #release
-                let #returned = <#implementer as #trait_ident>::#ident(&*#local_service, #(#passed),*).await;
-                #door::room().await;
-                #response
-            })
+            #door::HandlerFuture::new(async move { #body })
         }
     }
+}
+
+/// Names of local variables that meet none of the user's.
+struct Locals {
+    method: Ident,
+    service: Ident,
+    payload: Ident,
+    incoming: Ident,
+    returned: Ident,
+    sink: Ident,
+    read: Ident,
+    items: Ident,
+}
+
+impl Locals {
+    fn new(request: &Ident) -> Self {
+        let local = |name| Ident::new(name, request.span());
+        Self {
+            method: local("method"),
+            service: local("service"),
+            payload: local("payload"),
+            incoming: local("incoming"),
+            returned: local("returned"),
+            sink: local("sink"),
+            read: local("read"),
+            items: local("items"),
+        }
+    }
+}
+
+/// What a method does that returns once.
+fn once(service: &Service, method: &Method, locals: &Locals, terms: &Terms) -> TokenStream {
+    let Terms { door, .. } = terms;
+    let Locals { method: local_method, payload, returned, .. } = locals;
+    let read = read(method, locals, terms);
+    let arrived = arrived(method, locals);
+    let release = (!method.borrows()).then(|| quote!(::core::mem::drop(#payload);));
+    let call = call(service, method, locals, terms);
+    let answer = terms.answer(method);
+    let response =
+        terms.call_at(method.returns.place(), &["respond"], None, &quote!(#local_method, #returned, #answer));
+    quote! {
+        #read
+        #arrived
+        #release
+        let #returned = #call.await;
+        #door::room().await;
+        #response
+    }
+}
+
+// Input:
+//     fn ticks(&self, n: u32) -> impl Stream<Item = u32>;
+// Output:
+//     stream(move |sink| async move {
+//         let read = || -> Result<_, RpcError> { … Ok((n,)) };
+//         let Some((n,)) = sink.decoded(read()) else { return };
+//         drop(payload);
+//         let returned = <T as Clock>::ticks(&*service, n);
+//         sink.opened();
+//         Sink::run(sink, method, returned, form::<Select<false>, u32>(), answer::<u32, ()>()).await;
+//     })
+//     .await
+//
+// Input:
+//     async fn open(&self, name: &str) -> Result<impl Stream<Item = u32>, OpenError>;
+// Output:
+//     stream(move |sink| async move {
+//         let read = || -> Result<_, RpcError> { … Ok((name,)) };
+//         let Some((name,)) = sink.decoded(read()) else { return };
+//         let returned = <T as Clock>::open(&*service, name).await;
+//         let Some(returned) = Sink::opened_or(&sink, method, returned, answer::<(), OpenError>()) else { return };
+//         Sink::run(sink, method, returned, form::<Select<false>, u32>(), answer::<u32, ()>()).await;
+//     })
+//     .await
+//
+// The arguments are read where they stay: a stream may borrow from them as long as it lives.
+/// What a method does that returns a stream.
+fn streamed(service: &Service, method: &Method, locals: &Locals, terms: &Terms) -> TokenStream {
+    let Terms { door, .. } = terms;
+    let Locals { method: local_method, payload, sink, read: local_read, .. } = locals;
+    let place = method.returns.place();
+    let (_, last) = ends(place);
+    // It is told there, should it be no stream that we know.
+    let returned = &Ident::new("returned", locals.returned.span().located_at(last));
+    let read = read(method, locals, terms);
+    let arrived = arrived(method, locals);
+    let idents = method.encoded().map(|(argument, _)| &argument.ident);
+    let idents: Vec<_> = idents.chain(method.streaming().map(|(argument, _)| &argument.ident)).collect();
+    let release = (!method.borrows()).then(|| quote!(::core::mem::drop(#payload);));
+    let call = call(service, method, locals, terms);
+    let answer = terms.answer(method);
+    let open = match &method.returns.mode {
+        Mode::Opened { error: Some(error) } => {
+            let codec = terms.opening_codec(method, Some(error));
+            let opened = quote!(&#sink, #local_method, #returned, #codec);
+            let opened = terms.call_at(place, &["Sink", "opened_or"], None, &opened);
+            quote! {
+                let #returned = #call.await;
+                let ::core::option::Option::Some(#returned) = #opened else { return };
+            }
+        }
+        Mode::Opened { error: None } => quote!(let #returned = #call.await; #sink.opened();),
+        Mode::Once | Mode::Stream => quote!(let #returned = #call; #sink.opened();),
+    };
+    let run = quote!(#sink, #local_method, #returned, #answer);
+    let run = terms.call_at(place, &["Sink", "run"], None, &run);
+    let run = quote_spanned!(last=> #run.await;);
+    quote! {
+        #door::stream(move |#sink| async move {
+            let #local_read = || -> #door::Result<_, #door::RpcError> {
+                #read
+                #arrived
+                ::core::result::Result::Ok((#(#idents,)*))
+            };
+            let ::core::option::Option::Some((#(#idents,)*)) = #sink.decoded(#local_read()) else { return };
+            #release
+            #open
+            #run
+        })
+        .await
+    }
+}
+
+/// Reads the arguments.
+fn read(method: &Method, locals: &Locals, terms: &Terms) -> TokenStream {
+    let Terms { door, .. } = terms;
+    let Locals { method: local_method, payload, incoming, .. } = locals;
+    let idents: Vec<_> = method.encoded().map(|(argument, _)| &argument.ident).collect();
+    let reads = method.encoded().map(|(argument, passing)| {
+        let ident = &argument.ident;
+        let name = ident.unraw().to_string();
+        let target = quote!(&mut #incoming);
+        let received = terms.with_argument((argument, passing), "receive", &target, &quote!(#name));
+        quote!(let #ident = #received?;)
+    });
+    let read = quote!(#door::Incoming::new(#local_method, &#payload)?);
+    if idents.is_empty() {
+        quote!(#read;)
+    } else {
+        quote!(let (#(#idents,)*) = { let mut #incoming = #read; #(#reads)* (#(#idents,)*) };)
+    }
+}
+
+/// A stream of items that is not there fails the call, but only after the arguments have been read.
+fn arrived(method: &Method, locals: &Locals) -> Option<TokenStream> {
+    let items = &locals.items;
+    method.streaming().map(|(Argument { ident, .. }, _)| quote!(let #ident = #items?;))
+}
+
+/// The call of the user's own method.
+fn call(service: &Service, method: &Method, locals: &Locals, terms: &Terms) -> TokenStream {
+    let Terms { implementer, .. } = terms;
+    let (trait_ident, ident, local_service) = (&service.item.ident, &method.ident, &locals.service);
+    let passed = method.arguments.iter().map(|Argument { ident, way, .. }| match way {
+        Way::Array(Passing::Lent { .. } | Passing::Slice { .. }) => quote!(&#ident),
+        Way::Array(Passing::Direct { .. } | Passing::Cow { .. }) | Way::Beside { .. } => quote!(#ident),
+    });
+    quote!(<#implementer as #trait_ident>::#ident(&*#local_service, #(#passed),*))
 }

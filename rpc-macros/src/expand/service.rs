@@ -5,8 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::{FnArg, Pat, PatType, ReturnType, TraitItem, TraitItemFn};
 
 use crate::model::Service;
+use crate::stream;
 
-/// The trait as the user wrote it, with futures that are `Send`.
+/// The trait as the user wrote it, with futures and streams that are `Send`.
 pub(super) fn item(service: &Service) -> TokenStream {
     let mut item = service.item.clone();
     for member in &mut item.items {
@@ -27,8 +28,19 @@ pub(super) fn item(service: &Service) -> TokenStream {
 //             { a + b }
 //         }
 //     }
+//
+// Input:
+//     fn ticks(&self, n: u32) -> impl Stream<Item = u32>;
+//     async fn open(&self, name: &str) -> Result<impl Stream<Item = u32>, E>;
+// Output:
+//     fn ticks(&self, n: u32) -> impl Stream<Item = u32> + Send;
+//     fn open(&self, name: &str) -> impl Future<Output = Result<impl Stream<Item = u32> + Send, E>> + Send;
 fn desugar(function: &mut TraitItemFn) {
-    let Some(asyncness) = function.sig.asyncness.take() else { return };
+    let asyncness = function.sig.asyncness.take();
+    if let ReturnType::Type(_, ty) = &mut function.sig.output {
+        **ty = stream::sendable(ty);
+    }
+    let Some(asyncness) = asyncness else { return };
     let output = match &function.sig.output {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, ty) => quote!(#ty),

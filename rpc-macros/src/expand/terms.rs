@@ -83,39 +83,66 @@ impl Terms {
         probes.collect()
     }
 
-    /// A use of the codec of the method's answer, which is where its types are checked: `function(arguments, form, codec)`.
-    pub(super) fn with_answer(
-        &self,
-        method: &Method,
-        function: &str,
-        arguments: &TokenStream,
-    ) -> TokenStream {
+    /// The form and the codec of what the method returns, which is where its types are checked: `form, codec`.
+    pub(super) fn answer(&self, method: &Method) -> TokenStream {
         let Self { door, .. } = self;
-        let ty = &method.returns.ty;
-        let types = if method.returns.shape == Shape::Plain {
+        let (ty, place, select) = (&method.returns.ty, method.returns.place(), self.select(method));
+        let is_plain = method.returns.shape == Shape::Plain && std::ptr::eq(ty, place);
+        let types = if is_plain {
             quote!(#ty, ())
         } else {
-            let (first, last) = ends(ty);
-            let (ok, detail) = (Ident::new("Ok", last), Ident::new("Detail", last));
-            let head = quote_spanned!(first=> <);
-            let select = self.select(method);
-            let shape = quote!(#head #select as #door::Shape<#ty>>);
-            quote!(#shape::#ok, #shape::#detail)
+            let [ok, detail] = ["Ok", "Detail"].map(|part| self.part_at(place, &select, &quote!(#ty), part));
+            quote!(#ok, #detail)
         };
-        let codec = self.call_at(ty, "answer", Some(&types), &TokenStream::new());
-        let select = self.select(method);
-        self.call_at(ty, function, None, &quote!(#arguments, #door::form::<#select, #ty>(), #codec))
+        let codec = self.call_at(place, &["answer"], Some(&types), &TokenStream::new());
+        quote!(#door::form::<#select, #ty>(), #codec)
+    }
+
+    /// A part of what travels, which lies where the user wrote another type: `<Select<_> as Shape<_>>::Ok`.
+    fn part_at(&self, place: &Type, select: &TokenStream, ty: &TokenStream, part: &str) -> TokenStream {
+        let Self { door, .. } = self;
+        let (first, last) = ends(place);
+        let head = quote_spanned!(first=> <);
+        let part = Ident::new(part, last);
+        quote!(#head #select as #door::Shape<#ty>>::#part)
+    }
+
+    /// The form of what opens a stream, which has no value but may fail.
+    pub(super) fn opening(&self, error: Option<&Type>) -> TokenStream {
+        let Self { door, .. } = self;
+        match error {
+            Some(error) => quote!(#door::form::<#door::Select<true>, #door::Result<(), #error>>()),
+            None => quote!(#door::form::<#door::Select<false>, ()>()),
+        }
+    }
+
+    /// The codec of what opens a stream.
+    pub(super) fn opening_codec(&self, method: &Method, error: Option<&Type>) -> TokenStream {
+        let Self { door, .. } = self;
+        let place = method.returns.place();
+        let detail = error.map(|error| {
+            let (select, opened) = (quote!(#door::Select<true>), quote!(#door::Result<(), #error>));
+            self.part_at(place, &select, &opened, "Detail")
+        });
+        let detail = detail.unwrap_or_else(|| quote!(()));
+        self.call_at(place, &["answer"], Some(&quote!((), #detail)), &TokenStream::new())
+    }
+
+    /// A use of the codec of the items that come as an argument: `function(arguments, codec)`.
+    pub(super) fn with_items(&self, item: &Type, function: &str, arguments: &TokenStream) -> TokenStream {
+        let codec = self.call_at(item, &["answer"], Some(&quote!(#item, ())), &TokenStream::new());
+        self.call_at(item, &[function], None, &quote!(#arguments, #codec))
     }
 
     /// A use of an argument's codec, which is where its type is checked: `function(target, codec, arguments)`.
     pub(super) fn with_argument(
         &self,
-        argument: &Argument,
+        (argument, passing): (&Argument, &Passing),
         function: &str,
         target: &TokenStream,
         arguments: &TokenStream,
     ) -> TokenStream {
-        let (constructor, ty) = match &argument.passing {
+        let (constructor, ty) = match passing {
             Passing::Direct { borrows: false } => ("owned", &argument.ty),
             Passing::Direct { borrows: true } => ("view", &argument.ty),
             Passing::Cow { ty } => ("cow", ty),
@@ -126,18 +153,18 @@ impl Terms {
         };
         let suffix = if argument.is_optional { "_or_default" } else { "" };
         let codec =
-            self.call_at(ty, &format!("{constructor}{suffix}"), Some(&quote!(#ty)), &TokenStream::new());
-        self.call_at(ty, function, None, &quote!(#target, #codec, #arguments))
+            self.call_at(ty, &[&format!("{constructor}{suffix}")], Some(&quote!(#ty)), &TokenStream::new());
+        self.call_at(ty, &[function], None, &quote!(#target, #codec, #arguments))
     }
 
     /// A call of one of the runtime's functions that lies where the user wrote a type.
     ///
     /// What the compiler finds wrong with the type, it finds wherever a codec of it is named. As all of these lie at one
     /// place, in the client and in the server, it says so once.
-    fn call_at(
+    pub(super) fn call_at(
         &self,
         ty: &Type,
-        function: &str,
+        function: &[&str],
         types: Option<&TokenStream>,
         arguments: &TokenStream,
     ) -> TokenStream {
@@ -146,8 +173,9 @@ impl Terms {
             token.set_span(first);
             token
         });
-        let (door, function) = (TokenStream::from_iter(door), Ident::new(function, last));
-        let path = quote_spanned!(first=> #door::#function);
+        let door = TokenStream::from_iter(door);
+        let function = function.iter().map(|segment| Ident::new(segment, last));
+        let path = quote_spanned!(first=> #door #(::#function)*);
         let types = types.map(|types| quote_spanned!(last=> ::<#types>));
         quote_spanned!(last=> #path #types (#arguments))
     }
@@ -158,7 +186,7 @@ fn probe(method: &Method) -> Ident {
 }
 
 /// The spans of a type's first and last token: an error at what stands between them is shown at the type.
-fn ends(ty: &Type) -> (Span, Span) {
+pub(super) fn ends(ty: &Type) -> (Span, Span) {
     let mut tokens = quote!(#ty).into_iter();
     let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
     let last = tokens.last().map_or(first, |token| token.span());

@@ -1,6 +1,7 @@
 //! Owns [`Context`]: what a handler may know of the call it serves, and how calls that it makes inherit from it.
 //! Does not read a clock: whoever makes a context brings one.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
@@ -47,13 +48,16 @@ struct Inner {
     attempt: u32,
     cancelled: AtomicBool,
     clock: fn() -> Instant,
-    room: Option<Arc<dyn AnswerRoom>>,
+    origin: Option<Arc<dyn Origin>>,
 }
 
-/// Where answers wait before they are encoded.
-pub(crate) trait AnswerRoom: Send + Sync {
+/// The connection that a call came by.
+pub(crate) trait Origin: Send + Sync {
     /// Ready when another answer may be encoded.
     fn poll_room(&self, cx: &task::Context<'_>) -> Poll<()>;
+
+    /// The connection itself, for those who know what it is.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 thread_local! {
@@ -68,12 +72,12 @@ impl Context {
         metadata: Metadata,
         peer: Peer,
         clock: fn() -> Instant,
-        room: Option<Arc<dyn AnswerRoom>>,
+        origin: Option<Arc<dyn Origin>>,
     ) -> Self {
         let attempt = metadata.text(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
         let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
         let inner =
-            Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock, room };
+            Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock, origin };
         Self { inner: Some(Arc::new(inner)) }
     }
 
@@ -163,9 +167,14 @@ impl Context {
 
     /// Waits until the connection has room for another encoded answer: those of slow readers would pile up otherwise.
     pub(crate) async fn room_for_answer(&self) {
-        if let Some(room) = self.inner.as_ref().and_then(|inner| inner.room.as_ref()) {
-            poll_fn(|cx| room.poll_room(cx)).await;
+        if let Some(origin) = self.inner.as_ref().and_then(|inner| inner.origin.as_ref()) {
+            poll_fn(|cx| origin.poll_room(cx)).await;
         }
+    }
+
+    /// The connection that the call came by.
+    pub(crate) fn origin(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(Arc::clone(self.inner.as_ref()?.origin.as_ref()?).into_any())
     }
 
     pub(crate) fn cancel(&self) {

@@ -48,6 +48,14 @@ pub struct MethodDescriptor {
     pub deprecated: bool,
     /// How long a call may take unless the caller says otherwise.
     pub timeout: Option<Duration>,
+    /// Its caller sends a stream of items.
+    pub sends: bool,
+    /// Its answer is a stream of items.
+    pub takes: bool,
+    /// How long nothing may move on its streams, unless the caller says otherwise.
+    pub idle_timeout: Option<Duration>,
+    /// How long a call with a stream may take in all, unless the caller says otherwise.
+    pub total_timeout: Option<Duration>,
     /// How many elements its arguments and its reply may have, if more than the default.
     pub elements: Option<u32>,
 }
@@ -67,6 +75,10 @@ impl MethodDescriptor {
             blocking: false,
             deprecated: false,
             timeout: None,
+            sends: false,
+            takes: false,
+            idle_timeout: None,
+            total_timeout: None,
             elements: None,
         }
     }
@@ -122,6 +134,34 @@ impl MethodDescriptor {
     #[must_use]
     pub const fn with_timeout_micros(mut self, micros: u64) -> Self {
         self.timeout = Some(Duration::from_micros(micros));
+        self
+    }
+
+    /// Its caller sends a stream of items.
+    #[must_use]
+    pub const fn sends(mut self) -> Self {
+        self.sends = true;
+        self
+    }
+
+    /// Its answer is a stream of items.
+    #[must_use]
+    pub const fn takes(mut self) -> Self {
+        self.takes = true;
+        self
+    }
+
+    /// Sets how long nothing may move on its streams, in microseconds.
+    #[must_use]
+    pub const fn with_idle_timeout_micros(mut self, micros: u64) -> Self {
+        self.idle_timeout = Some(Duration::from_micros(micros));
+        self
+    }
+
+    /// Sets how long a call with a stream may take in all, in microseconds.
+    #[must_use]
+    pub const fn with_total_timeout_micros(mut self, micros: u64) -> Self {
+        self.total_timeout = Some(Duration::from_micros(micros));
         self
     }
 

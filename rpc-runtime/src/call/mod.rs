@@ -18,6 +18,7 @@
 //! waits for the rest of a large body, and starts the handler unless the call was cancelled, has expired or
 //! is refused. The handler's outcome goes back as the callee's last frame for this id, which ends the call.
 
+mod batch;
 mod caller;
 mod code;
 mod context;
@@ -26,12 +27,15 @@ mod delivery;
 mod descriptor;
 mod error;
 mod handler;
-mod message;
 mod metadata;
 mod options;
 mod payload;
 mod peer;
+mod request;
+mod response;
+mod streaming;
 
+pub use batch::Batch;
 pub use caller::Caller;
 pub use code::Code;
 pub use context::{Context, Scope, Scoped};
@@ -40,12 +44,16 @@ pub use delivery::Delivery;
 pub use descriptor::{ArgumentDescriptor, MethodDescriptor, ServiceDescriptor};
 pub use error::{CallError, RpcError};
 pub use handler::{Handler, HandlerFuture, Service};
-pub use message::{CallResult, Request, Response};
 pub use metadata::{Entry, Metadata, MetadataError, Value};
 pub use options::CallOptions;
 pub use payload::Payload;
 pub use peer::Peer;
+pub use request::Request;
+pub use response::{CallResult, Items, Response};
+pub use streaming::{Progress, Streaming};
 
-pub(crate) use context::AnswerRoom;
+pub(crate) use context::Origin;
+
 pub(crate) use metadata::check_key;
 pub(crate) use payload::{Caps, Reclaim};
+pub(crate) use response::ItemSource;

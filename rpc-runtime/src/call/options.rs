@@ -16,6 +16,8 @@ use crate::call::{Metadata, MetadataError, Value};
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     pub(crate) metadata: Metadata,
     /// A key that was refused: the call ends with it, so that a chain of options needs no `?`.
@@ -25,13 +27,36 @@ pub struct CallOptions {
 impl CallOptions {
     /// Options that say nothing.
     pub const fn new() -> Self {
-        Self { timeout: None, wait_for_ready: false, metadata: Metadata::new(), mistake: None }
+        Self {
+            timeout: None,
+            idle_timeout: None,
+            total_timeout: None,
+            wait_for_ready: false,
+            metadata: Metadata::new(),
+            mistake: None,
+        }
     }
 
-    /// How long a call may take in all, counted from its first poll.
+    /// How long a call may take in all, counted from its first poll; with a stream, until something first moves on it.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long nothing may move on a call's streams in either direction, once something has. Calls without a stream take
+    /// no notice of it.
+    #[must_use]
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a call with a stream may take in all; by default as long as it moves. Calls without a stream take no
+    /// notice of it.
+    #[must_use]
+    pub const fn total_timeout(mut self, timeout: Duration) -> Self {
+        self.total_timeout = Some(timeout);
         self
     }
 

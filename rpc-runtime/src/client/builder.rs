@@ -1,5 +1,6 @@
 //! Owns [`ChannelBuilder`]: a channel's settings, and the ways to begin one. Does not connect.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -13,9 +14,10 @@ use crate::client::core::{Inner, Target};
 use crate::client::line::{Place, Who};
 use crate::client::oneway;
 use crate::client::reconnect::Reconnect;
+use crate::driver::Shared;
 use crate::limits;
 use crate::proto::Config;
-use crate::server::Loopback;
+use crate::server::Local;
 use crate::transport::{Transport, Transports};
 
 impl Channel {
@@ -32,7 +34,7 @@ impl Channel {
     /// A channel to a service in this process. Calls pass through the whole stack (encoding, protocol, driver) over a
     /// pipe in memory; nothing listens. For tests, it works under tokio's paused clock.
     pub fn loopback(service: impl Service) -> Self {
-        Self::builder().build(Arc::from("loopback"), Target::Loopback(Loopback::new(service)))
+        Self::builder().loopback(service)
     }
 
     /// A channel with other settings.
@@ -42,7 +44,7 @@ impl Channel {
 }
 
 /// Settings of a [`Channel`]. The defaults and their reasons are listed in the crate's documentation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct ChannelBuilder {
     config: Config,
@@ -50,13 +52,15 @@ pub struct ChannelBuilder {
     timeout: Duration,
     connect_timeout: Duration,
     transports: Transports,
+    services: Vec<Arc<dyn Service>>,
 }
 
 impl Default for ChannelBuilder {
     fn default() -> Self {
         let config = Config { instance: instance(), ..Config::default() };
         let (timeout, connect_timeout) = (limits::TIMEOUT, limits::CONNECT);
-        Self { config, caps: Caps::default(), timeout, connect_timeout, transports: Transports::default() }
+        let (transports, services) = (Transports::default(), Vec::new());
+        Self { config, caps: Caps::default(), timeout, connect_timeout, transports, services }
     }
 }
 
@@ -132,6 +136,33 @@ impl ChannelBuilder {
         self
     }
 
+    /// Serves this to the server: it can call the client on the client's own connections, from behind whatever hides the
+    /// client from it. A handler gets its caller's services from its context, with
+    /// [`Context::peer_client`](crate::Context::peer_client).
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// How many calls the server may have open to the client's [services](Self::service); 1,024.
+    pub const fn in_flight(mut self, calls: u32) -> Self {
+        self.config.in_flight = calls;
+        self
+    }
+
+    /// How many calls with a stream either side may have open on a connection; 128.
+    pub const fn streams(mut self, calls: u32) -> Self {
+        self.config.streams = calls;
+        self
+    }
+
+    /// How many bytes of items each stream may have under way and unread at first, at least 1 KiB; 256 KiB. A stream that
+    /// is read as fast as its items come gets more.
+    pub fn credit(mut self, bytes: usize) -> Self {
+        self.config.set_credit(bytes);
+        self
+    }
+
     /// The first id that connections give to a call. For tests of what happens when ids run out.
     #[doc(hidden)]
     pub const fn first_id(mut self, id: u32) -> Self {
@@ -152,6 +183,11 @@ impl ChannelBuilder {
         Ok(self.build(address, Target::Remote(uri, transport)))
     }
 
+    /// A channel to a service in this process: see [`Channel::loopback`].
+    pub fn loopback(self, service: impl Service) -> Channel {
+        self.build(Arc::from("loopback"), Target::Loopback(Local::new(vec![Arc::new(service)])))
+    }
+
     /// A channel with its first connection made.
     ///
     /// # Errors
@@ -165,8 +201,17 @@ impl ChannelBuilder {
         connected.map(|_| channel).map_err(|failed| failed.error)
     }
 
+    /// A channel to the client of a connection that this side has accepted.
+    pub(super) fn peer(self, shared: Arc<Shared>, address: Arc<str>) -> Channel {
+        let channel = self.build(address, Target::Peer);
+        // Nobody waits yet.
+        channel.inner.reconnect.lock().connected(shared);
+        channel
+    }
+
     fn build(self, address: Arc<str>, target: Target) -> Channel {
-        let Self { config, caps, timeout, connect_timeout, .. } = self;
+        let Self { config, caps, timeout, connect_timeout, services, .. } = self;
+        let callbacks = (!services.is_empty()).then(|| Local::new(services));
         let reconnect = Mutex::new(Reconnect::new());
         Channel {
             inner: Arc::new(Inner {
@@ -177,10 +222,21 @@ impl ChannelBuilder {
                 timeout,
                 connect_timeout,
                 reconnect,
+                callbacks,
                 oneway_failed: oneway::failed,
                 oneway_failures: AtomicU64::new(0),
             }),
         }
+    }
+}
+
+impl fmt::Debug for ChannelBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.services.iter().map(|service| service.descriptor().name).collect();
+        f.debug_struct("ChannelBuilder")
+            .field("services", &services)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 

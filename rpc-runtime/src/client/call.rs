@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::call::{
-    CallError, CallOptions, Caller, Code, Delivery, Metadata, MetadataError, MethodDescriptor, Payload,
-    Request, Response, RpcError, Value,
+    CallError, CallOptions, Caller, Items, Metadata, MethodDescriptor, Response, RpcError, Value,
 };
+use crate::client::unsent::Unsent;
 
 /// One call: a future that ends with the method's value, the service's own error or what happened to the call.
 ///
@@ -45,7 +45,7 @@ type Read<T, E> = fn(&MethodDescriptor, &Response) -> Result<T, CallError<E>>;
 /// ```
 #[allow(clippy::large_enum_variant, reason = "every call is unsent first: a box would be one for each call")]
 enum State<C: Caller> {
-    Unsent { caller: C, request: Request, mistake: Option<RpcError> },
+    Unsent(Unsent<C>),
     Sent(C::Future),
     Over,
 }
@@ -59,31 +59,39 @@ impl<C: Caller, T, E> Call<C, T, E> {
         arguments: Result<Vec<u8>, RpcError>,
         read: fn(&MethodDescriptor, &Response) -> Result<T, CallError<E>>,
     ) -> Self {
-        let (arguments, mistake) = match arguments {
-            Ok(bytes) => (Payload::new(bytes), None),
-            Err(mistake) => (Payload::default(), Some(mistake)),
-        };
-        let request = Request::new(method, arguments);
-        Self { method, state: State::Unsent { caller, request, mistake }, read }.options(options)
+        let unsent = Unsent::new(caller, options, method, arguments);
+        Self { method, state: State::Unsent(unsent), read }
     }
 
-    /// How long the call may take in all, counted from its first poll.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        if let State::Unsent { request, .. } = &mut self.state {
-            request.set_timeout(timeout);
+    /// Sends these items beside the arguments.
+    pub(crate) fn sending(mut self, items: Items) -> Self {
+        if let State::Unsent(unsent) = &mut self.state {
+            unsent.send(items);
         }
         self
+    }
+
+    /// How long the call may take in all, counted from its first poll; with a stream of items, until something first
+    /// moves on it.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.options(&CallOptions::new().timeout(timeout))
+    }
+
+    /// How long nothing may move on the call's stream of items, once something has; 60 s. It has no effect on a call
+    /// without one.
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        self.options(&CallOptions::new().idle_timeout(timeout))
+    }
+
+    /// How long a call with a stream of items may take in all. It has no effect on a call without one.
+    pub fn total_timeout(self, timeout: Duration) -> Self {
+        self.options(&CallOptions::new().total_timeout(timeout))
     }
 
     /// Sends a value beside the arguments. With a key that is not well formed the call ends with `invalid_argument`
     /// and is not sent.
-    pub fn metadata(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
-        if let State::Unsent { request, mistake, .. } = &mut self.state
-            && let Err(error) = request.metadata_mut().set(key, value)
-        {
-            mistake.get_or_insert_with(|| bad_metadata(self.method, &error));
-        }
-        self
+    pub fn metadata(self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        self.options(&CallOptions::new().metadata(key, value))
     }
 
     /// Waits for a connection while there is none, until the deadline, instead of ending at once.
@@ -93,11 +101,8 @@ impl<C: Caller, T, E> Call<C, T, E> {
 
     /// Applies what `options` say; what they leave open stays as it is.
     pub fn options(mut self, options: &CallOptions) -> Self {
-        if let State::Unsent { request, mistake, .. } = &mut self.state {
-            request.apply(options);
-            if let Some(error) = &options.mistake {
-                mistake.get_or_insert_with(|| bad_metadata(self.method, error));
-            }
+        if let State::Unsent(unsent) = &mut self.state {
+            unsent.apply(options);
         }
         self
     }
@@ -115,8 +120,7 @@ impl<C: Caller, T, E> Call<C, T, E> {
                 break result;
             }
             match mem::replace(&mut self.state, State::Over) {
-                State::Unsent { mistake: Some(mistake), .. } => break Err(mistake),
-                State::Unsent { caller, request, .. } => self.state = State::Sent(caller.call(request)),
+                State::Unsent(unsent) => self.state = State::Sent(unsent.call()?),
                 State::Sent(_) | State::Over => {
                     panic!("the call of `{}` was polled after it had ended", self.method.full_name)
                 }
@@ -131,12 +135,6 @@ impl<C: Caller, T, E> Call<C, T, E> {
     }
 }
 
-#[cold]
-fn bad_metadata(method: &MethodDescriptor, error: &MetadataError) -> RpcError {
-    let text = format!("{}: {error}", method.full_name);
-    RpcError::new(Code::INVALID_ARGUMENT, Delivery::NotSent, text).with_source(error.clone())
-}
-
 impl<C: Caller, T, E> Future for Call<C, T, E> {
     type Output = Result<T, CallError<E>>;
 
@@ -149,7 +147,7 @@ impl<C: Caller, T, E> Future for Call<C, T, E> {
 impl<C: Caller, T, E> fmt::Debug for Call<C, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Unsent { .. } => "unsent",
+            State::Unsent(_) => "unsent",
             State::Sent(_) => "sent",
             State::Over => "over",
         };

@@ -15,7 +15,7 @@ use crate::client::story::Step;
 use crate::driver::{Failed, Lifecycle, Shared, connection, now};
 use crate::limits;
 use crate::proto::{Config, ConnectionError, Side};
-use crate::server::Loopback;
+use crate::server::Local;
 use crate::transport::{Link, Transport, Uri, pipe};
 
 /// What all clones of a channel share.
@@ -28,6 +28,8 @@ pub(super) struct Inner {
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) reconnect: Mutex<Reconnect>,
+    /// What the server may call.
+    pub(super) callbacks: Option<Local>,
     /// What becomes of oneway calls that fail when nobody waits for them: calls are above this file.
     pub(super) oneway_failed: fn(Arc<Self>, &Arc<Shared>, Failed),
     pub(super) oneway_failures: AtomicU64,
@@ -37,11 +39,16 @@ pub(super) enum Target {
     /// An address to connect to, again and again.
     Remote(Uri, Arc<dyn Transport>),
     /// A service of this process, behind a pipe.
-    Loopback(Loopback),
+    Loopback(Local),
+    /// The client of a connection that this side has accepted: it cannot be called when that has ended.
+    Peer,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if matches!(self.target, Target::Peer) {
+            return;
+        }
         if let Some(shared) = self.reconnect.get_mut().current() {
             shared.drain("the client is gone");
         }
@@ -56,6 +63,10 @@ impl Inner {
                 let (link, other) = pipe();
                 service.serve(other);
                 return Ok(link);
+            }
+            Target::Peer => {
+                let text = "no connection: the client's own has ended, and only the client can make another";
+                return Err(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
             }
         };
         let limit = self.connect_timeout;
@@ -94,8 +105,9 @@ impl Inner {
             Ok(link) => {
                 let lifecycle = Arc::new(Watch { channel: Arc::downgrade(self), shared: OnceLock::new() });
                 let (config, address) = (self.config.clone(), Arc::clone(&self.address));
+                let serving = self.callbacks.as_ref().map(Local::dispatch);
                 let (shared, task) =
-                    connection(Side::Client, config, self.caps, link, address, None, lifecycle.clone());
+                    connection(Side::Client, config, self.caps, link, address, serving, lifecycle.clone());
                 // Set before the task runs, so that whatever it tells has a subject.
                 let _ = lifecycle.shared.set(Arc::downgrade(&shared));
                 tokio::spawn(task);

@@ -10,11 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Payload, Request, Response, RpcError};
+use crate::call::{
+    CallResult, Caller, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError,
+};
 use crate::client::channel::{Channel, Failed};
+use crate::client::flow::{Inlet, Outflow, answer};
 use crate::client::line::{Place, Who};
-use crate::driver::{Ended, Shared, Ticket, now};
-use crate::proto::{Body, OutgoingCall, Received};
+use crate::driver::{Ended, Pump, Pumped, Shared, Ticket, Whose, now};
+use crate::limits;
+use crate::proto::{OutgoingCall, StreamUse};
 
 impl Caller for Channel {
     type Error = RpcError;
@@ -42,6 +46,11 @@ pub struct InFlight {
     /// Wakes a call that waits for a connection, at its deadline or when the next attempt may be made; and one that was
     /// sent from another runtime than its connection's, at its deadline.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The items that the caller sends, and whether the connection knows of their end.
+    outflow: Option<Pump>,
+    is_told: bool,
+    /// The call is answered with a stream.
+    takes: bool,
 }
 
 /// ```text
@@ -69,6 +78,9 @@ impl InFlight {
             refused: None,
             place: None,
             sleep: None,
+            outflow: None,
+            is_told: false,
+            takes: false,
         }
     }
 
@@ -90,19 +102,30 @@ impl InFlight {
             refused: None,
             place: None,
             sleep: None,
+            outflow: None,
+            is_told: false,
+            takes: false,
         };
         this.again(shared, error, call);
         this
     }
 
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
-    fn begin(&self, request: Request) -> OutgoingCall {
+    fn begin(&mut self, mut request: Request) -> OutgoingCall {
         let now = now();
         let own = Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout));
-        let deadline = Deadline::earlier(request.deadline(), Some(own));
+        let total = request.total_timeout().map(|total| Deadline::after(now, total));
+        let total = Deadline::earlier(request.deadline(), total);
+        self.outflow = request.take_items().map(Pump::new);
+        self.takes = request.descriptor().is_some_and(|method| method.takes);
+        let (sends, takes) = (self.outflow.is_some(), self.takes);
+        let idle = Some(request.idle_timeout().unwrap_or(limits::IDLE));
+        let stream = (sends || takes).then_some(StreamUse { sends, takes, idle, total });
+        let bound = if stream.is_some() { total } else { request.deadline() };
+        let deadline = Deadline::earlier(bound, Some(own));
         let oneway = request.descriptor().is_some_and(|method| method.oneway);
         let (method, arguments, metadata) = request.into_parts();
-        OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway }
+        OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway, stream }
     }
 
     fn poll_waiting(&mut self, call: OutgoingCall, cx: &mut Context<'_>) -> Poll<Result<(), RpcError>> {
@@ -177,16 +200,53 @@ impl InFlight {
             self.channel.leave(shared);
         }
         self.refused = Some((Arc::clone(shared), error));
+        self.is_told = false;
         self.state = State::Waiting(call);
     }
 
-    fn ended(&mut self, shared: &Arc<Shared>, ended: Ended) -> Option<CallResult> {
+    /// Waits for the callee's stream, or for the call's end.
+    fn poll_sent(
+        &mut self,
+        shared: &Shared,
+        ticket: Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Metadata, Ended>> {
+        self.pump(shared, ticket, cx);
+        if self.takes { shared.poll_open(ticket, cx) } else { shared.poll_call(ticket, cx).map(Err) }
+    }
+
+    /// Moves the caller's items.
+    fn pump(&mut self, shared: &Shared, ticket: Ticket, cx: &mut Context<'_>) {
+        let Some(pump) = self.outflow.as_mut().filter(|_| !self.is_told) else { return };
+        match pump.poll(shared, Whose::Own(ticket), cx, Items::poll) {
+            Poll::Ready(Pumped::End(Ok(_))) => {
+                self.is_told = true;
+                shared.finish_items(ticket);
+            }
+            Poll::Ready(Pumped::End(Err(error))) => shared.fail(ticket, error),
+            Poll::Ready(Pumped::Over) | Poll::Pending => {}
+        }
+    }
+
+    /// The callee has opened its stream. What is left of the caller's own goes on by itself from here: whoever sends is
+    /// not to wait for whoever reads.
+    fn opened(&mut self, shared: Arc<Shared>, ticket: Ticket, metadata: Metadata) -> CallResult {
+        if let Some(pump) = self.outflow.take().filter(|_| !self.is_told) {
+            Outflow::new(pump, Arc::clone(&shared), ticket).spawn();
+        }
+        let address = Arc::clone(&self.channel.inner.address);
         let caps = self.channel.inner.caps;
-        let owned = |body: Body| Payload::owned(body.into_parts(), shared.clone(), caps);
-        let (mut response, metadata) = match ended.outcome {
-            Received::Reply { metadata, body } => (Response::value(owned(body)), metadata),
-            Received::App { metadata, detail } => (Response::app_error(owned(detail)), metadata),
-            Received::Error(error) => {
+        let inlet = Inlet::new(shared, ticket, address, self.attempts, caps);
+        let mut response = Response::stream(Items::received(inlet, caps));
+        *response.metadata_mut() = metadata;
+        response.set_attempts(self.attempts);
+        Ok(response)
+    }
+
+    fn ended(&mut self, shared: &Arc<Shared>, ended: Ended) -> Option<CallResult> {
+        let mut response = match answer(ended.outcome, shared, self.channel.inner.caps) {
+            Ok(response) => response,
+            Err(error) => {
                 let in_time = |call: &OutgoingCall| !call.deadline.is_some_and(|at| at.has_passed(now()));
                 return match ended.unseen.filter(in_time) {
                     Some(call) => {
@@ -197,7 +257,6 @@ impl InFlight {
                 };
             }
         };
-        *response.metadata_mut() = metadata;
         response.set_attempts(self.attempts);
         Some(Ok(response))
     }
@@ -236,7 +295,7 @@ impl Future for InFlight {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => return this.finish(Err(error)),
                 },
-                State::Sent(shared, ticket) => match shared.poll_call(ticket, cx) {
+                State::Sent(shared, ticket) => match this.poll_sent(&shared, ticket, cx) {
                     Poll::Pending if this.is_due(cx) => {
                         shared.end_due();
                         this.state = State::Sent(shared, ticket);
@@ -245,7 +304,11 @@ impl Future for InFlight {
                         this.state = State::Sent(shared, ticket);
                         return Poll::Pending;
                     }
-                    Poll::Ready(ended) => {
+                    Poll::Ready(Ok(metadata)) => {
+                        let result = this.opened(shared, ticket, metadata);
+                        return this.finish(result);
+                    }
+                    Poll::Ready(Err(ended)) => {
                         if let Some(result) = this.ended(&shared, ended) {
                             return this.finish(result);
                         }

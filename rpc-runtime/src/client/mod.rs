@@ -5,15 +5,22 @@ mod builder;
 mod call;
 mod channel;
 mod core;
+mod flow;
 mod in_flight;
 mod line;
 mod oneway;
+mod peer;
 mod reconnect;
 mod story;
+mod stream;
 mod typed;
+mod unsent;
 
 pub use builder::ChannelBuilder;
 pub use call::{Call, Detailed, Reply, ResultCall, ResultType};
 pub use channel::Channel;
 pub use in_flight::InFlight;
+pub use stream::{CallStream, OpenCall};
 pub use typed::{Client, connect, loopback, merge, with};
+
+pub(crate) use stream::Read;

@@ -56,6 +56,8 @@ pub fn with<T: Client>(client: &T, options: CallOptions) -> T {
 pub fn merge(under: &CallOptions, over: CallOptions) -> CallOptions {
     let mut merged = under.clone().with_metadata(&over.metadata);
     merged.timeout = over.timeout.or(merged.timeout);
+    merged.idle_timeout = over.idle_timeout.or(merged.idle_timeout);
+    merged.total_timeout = over.total_timeout.or(merged.total_timeout);
     merged.wait_for_ready |= over.wait_for_ready;
     merged.mistake = merged.mistake.or(over.mistake);
     merged

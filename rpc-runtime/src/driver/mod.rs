@@ -26,14 +26,18 @@
 //!
 //! The machine is behind one short lock. No handler, waker, layer or `Serialize` of a user runs under it.
 
+mod answer;
 mod clock;
 mod dispatch;
 mod places;
 mod read;
 mod shared;
 mod stop;
+mod streams;
+mod sync;
 mod task;
 mod timekeeper;
+mod wakers;
 mod work;
 mod write;
 
@@ -42,5 +46,6 @@ pub(crate) use dispatch::{Dispatch, Finish, Route};
 pub(crate) use places::{Ended, Ticket};
 pub(crate) use shared::{Failed, Lifecycle, Shared};
 pub(crate) use stop::StopSignal;
+pub(crate) use streams::{Pump, Pumped, Took, Whose};
 pub(crate) use task::connection;
 pub(crate) use work::discard;

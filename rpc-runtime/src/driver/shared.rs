@@ -1,5 +1,6 @@
 //! Owns [`Shared`]: a connection as callers, handlers and its task share it. Does not move bytes.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -10,13 +11,14 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::call::{AnswerRoom, CallResult, Metadata, Reclaim, RpcError};
+use crate::call::{Origin, Reclaim, RpcError};
 use crate::driver::clock;
 use crate::driver::places::{Ended, Left, Look, Places, Ticket, Told};
 use crate::driver::stop::StopSignal;
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
+use crate::driver::wakers::StreamWakers;
 use crate::proto::{
-    Answer, Body, CallId, CallKey, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
+    Body, CallId, CallKey, CallRef, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
     Untaken,
 };
 use crate::wire::Hello;
@@ -48,10 +50,12 @@ pub(super) struct Core {
     /// What the timekeeper sleeps for.
     watched: Watched,
     /// Who waits for which call.
-    places: Places,
+    pub(super) places: Places,
+    /// Who waits for the streams of which call.
+    pub(super) streams: StreamWakers,
     /// How to stop the handlers that have become tasks.
     // keyed look-up only
-    running: HashMap<CallId, Arc<StopSignal>>,
+    pub(super) running: HashMap<CallId, Arc<StopSignal>>,
     /// Handlers of oneway methods at work: their calls are over on the wire.
     pub(super) oneway: usize,
     /// Handlers that wait to encode their answers.
@@ -90,6 +94,7 @@ impl Shared {
             machine,
             watched: Watched::Nobody,
             places: Places::default(),
+            streams: StreamWakers::default(),
             running: HashMap::new(),
             oneway: 0,
             room: Vec::new(),
@@ -157,7 +162,7 @@ impl Shared {
         loop {
             let look = self.core.lock().places.look(ticket, cx.waker(), clone.take());
             match look {
-                Look::Done(ended) => return Poll::Ready(ended),
+                Look::Done(ended) => return Poll::Ready(*ended),
                 Look::Waits(_) => return Poll::Pending,
                 Look::Unknown => clone = Some(cx.waker().clone()),
             }
@@ -169,6 +174,7 @@ impl Shared {
         let left = self.with(|core| {
             let left = core.places.leave(ticket);
             if let Some(Left::Call(key, _)) = &left {
+                core.stream_over(CallRef::Own(*key));
                 core.machine.cancel(*key, clock::now());
             }
             left
@@ -185,6 +191,11 @@ impl Shared {
     /// has.
     pub(crate) fn is_at_home(&self) -> bool {
         Handle::try_current().is_ok_and(|here| here.id() == self.keeper.runtime())
+    }
+
+    /// Where tasks for this connection's calls run: here if this is a runtime, else where the connection lives.
+    pub(crate) fn runtime(&self) -> Handle {
+        Handle::try_current().unwrap_or_else(|_| self.keeper.home().clone())
     }
 
     /// Ends the calls whose time is over.
@@ -224,25 +235,6 @@ impl Shared {
 
     // ----- for handlers -----
 
-    /// Answers a call.
-    pub(super) fn answer(&self, id: CallId, result: CallResult, metadata: Metadata) {
-        let answer = into_answer(result, metadata);
-        self.with(|core| {
-            core.running.remove(&id);
-            core.machine.answer(id, answer, clock::now());
-        });
-        self.task.wake();
-    }
-
-    /// A handler that was to be stopped is gone.
-    pub(super) fn stopped(&self, id: CallId) {
-        self.with(|core| {
-            core.running.remove(&id);
-            core.machine.stopped(id, clock::now());
-        });
-        self.task.wake();
-    }
-
     /// The handler of a oneway method has ended.
     pub(super) fn oneway_finished(&self) {
         self.core.lock().oneway -= 1;
@@ -270,7 +262,7 @@ impl Deadlines for Shared {
     }
 }
 
-impl AnswerRoom for Shared {
+impl Origin for Shared {
     fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut core = self.core.lock();
         if core.machine.has_room_for_answers() || core.machine.is_closed() {
@@ -280,6 +272,10 @@ impl AnswerRoom for Shared {
             core.room.push(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 
@@ -299,14 +295,27 @@ impl Core {
         self.answered |= !matches!(ended.outcome, Received::Error(_));
         match self.places.ended(key, ended) {
             Told::Caller(waker) => self.after.wakers.extend(waker),
-            Told::Channel(Ended { outcome: Received::Error(error), unseen }) => {
-                self.after.failed.push(Failed { error, unseen });
+            Told::Channel(ended) => {
+                let Ended { outcome, unseen, .. } = *ended;
+                match outcome {
+                    Received::Error(error) => self.after.failed.push(Failed { error, unseen }),
+                    Received::Reply { body, .. } | Received::App { detail: body, .. } => {
+                        self.machine.release(body, clock::now());
+                    }
+                    Received::End { .. } => {}
+                }
             }
-            Told::Channel(Ended {
-                outcome: Received::Reply { body, .. } | Received::App { detail: body, .. },
-                ..
-            }) => self.machine.release(body, clock::now()),
         }
+    }
+
+    /// Wakes somebody when the lock is free.
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        self.after.wakers.extend(waker);
+    }
+
+    /// Nobody is to wait for the streams of this call any more; whoever does finds out.
+    pub(super) fn stream_over(&mut self, call: CallRef) {
+        self.after.wakers.extend(self.streams.forget(call));
     }
 
     /// Remembers how to stop a handler that is to become a task; false if it is to be stopped already.
@@ -323,7 +332,16 @@ impl Core {
         while let Some(event) = self.machine.poll_event() {
             match event {
                 Event::Written { key } => self.after.wakers.extend(self.places.written(key)),
-                Event::Ended { key, outcome, unseen } => self.call_ended(key, Ended { outcome, unseen }),
+                Event::Ended { key, outcome, unseen, unread } => {
+                    self.stream_over(CallRef::Own(key));
+                    self.call_ended(key, Ended { outcome, unseen, unread });
+                }
+                Event::Opened { key, metadata } => {
+                    self.after.wakers.extend(self.places.opened(key, metadata));
+                }
+                Event::Readable(CallRef::Own(key)) => self.after.wakers.extend(self.places.readable(key)),
+                Event::Readable(call) => self.after.wakers.extend(self.streams.take_reader(call)),
+                Event::Writable(call) => self.after.wakers.extend(self.streams.take_writer(call)),
                 Event::Stop { id, .. } => self.after.stops.extend(self.running.remove(&id)),
                 Event::Refused(reason) => self.after.refused.push(reason),
                 Event::Ready(hello) => self.after.ready = Some(hello),
@@ -357,31 +375,5 @@ impl Reclaim for Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Shared")
-    }
-}
-
-fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
-    match result {
-        // Its source may hold anything, a request of this connection too: it must not be dropped under the lock.
-        Err(error) => Answer::Error(with_metadata(error.without_source(), &metadata)),
-        Ok(response) => {
-            let (body, is_app_error, own) = response.into_parts();
-            for entry in own.iter() {
-                metadata.put(entry.clone());
-            }
-            let payload = body.into_bytes();
-            match is_app_error {
-                true => Answer::App { metadata, detail: payload },
-                false => Answer::Reply { metadata, payload },
-            }
-        }
-    }
-}
-
-fn with_metadata(error: RpcError, metadata: &Metadata) -> RpcError {
-    if metadata.is_empty() || !error.metadata().is_empty() {
-        error
-    } else {
-        error.with_metadata(metadata.clone())
     }
 }

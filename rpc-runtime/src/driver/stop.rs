@@ -1,9 +1,8 @@
 //! Owns [`StopSignal`]: how a handler that has become a task hears that it is to stop. Does not drop the handler.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task;
 
-use futures::task::AtomicWaker;
+use super::sync::{AtomicBool, AtomicWaker, Ordering};
 
 /// Tells a handler that has become a task to stop.
 #[derive(Debug, Default)]

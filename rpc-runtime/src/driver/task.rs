@@ -12,16 +12,20 @@ use tokio::io::ReadBuf;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
-use crate::call::{self, Caps, Code, Delivery, Metadata, Payload, Peer, Request, Response, RpcError};
+use crate::call::{
+    self, Caps, Code, Deadline, Delivery, Items, Metadata, MethodDescriptor, Payload, Peer, Request,
+    Response, RpcError,
+};
 use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Route, Serving};
 use crate::driver::places::NIL;
 use crate::driver::read::{Found, Reading};
 use crate::driver::shared::{Lifecycle, Shared};
+use crate::driver::streams::Inflow;
 use crate::driver::work::Work;
 use crate::driver::write::{Writing, Wrote};
 use crate::limits;
-use crate::proto::{Config, Connection, ConnectionError, IncomingCall, MethodName, Side};
+use crate::proto::{Config, Connection, ConnectionError, IncomingCall, MethodName, Refusal, Side, StreamUse};
 use crate::transport::{Io, Link};
 
 /// Makes a connection of a link: what callers share, and the task that is to be spawned.
@@ -201,7 +205,7 @@ impl Task {
     }
 
     fn start_one(&mut self, call: IncomingCall, inline: bool) {
-        let IncomingCall { id, method, deadline, metadata, arguments } = call;
+        let IncomingCall { id, method, deadline, metadata, arguments, stream } = call;
         let Some(dispatch) = self.serving.clone() else {
             self.shared.with(|core| core.machine.release(arguments, clock::now()));
             let text = format!("`{}` is not served here: this side only calls", method.name);
@@ -209,24 +213,26 @@ impl Task {
             return self.shared.answer(id, Err(error), Metadata::new());
         };
         let route = self.route(&method, &*dispatch);
+        let descriptor = route.map(|route| route.method);
         let arguments = Payload::owned(arguments.into_parts(), self.shared.clone(), self.caps);
-        let room = Arc::clone(&self.shared);
-        let context = call::Context::new(
-            Arc::clone(&method.name),
-            deadline,
-            metadata.clone(),
-            self.peer.clone(),
-            clock::now,
-            Some(room),
-        );
+        if let Some(error) = descriptor.and_then(|method| mismatch(method, stream)) {
+            drop(arguments);
+            dispatch.refused(Refusal::BadStreams);
+            return self.shared.answer(id, Err(error), Metadata::new());
+        }
+        // Calls that a handler makes while its streams move are bound by what bounds those.
+        let bound = stream.map_or(deadline, |stream| stream.total);
+        let context = self.context(&method, bound, metadata.clone());
         // Known names are static: only an unknown one is copied.
         let name =
-            route.map_or_else(|| method.name.to_string().into(), |route| route.method.full_name.into());
+            descriptor.map_or_else(|| method.name.to_string().into(), |method| method.full_name.into());
         let mut request = Request::received(name, arguments, metadata, deadline, self.peer.clone());
         if let Some(route) = route {
             request.set_route(route.service, route.method);
         }
-        let descriptor = route.map(|route| route.method);
+        if stream.is_some_and(|stream| stream.sends) {
+            request.set_items(Items::received(Inflow::new(Arc::clone(&self.shared), id), self.caps));
+        }
         let mut work = Work::new(id, context, &self.shared, &dispatch);
         if descriptor.is_some_and(|method| method.oneway) {
             if !self.accept_oneway(id) {
@@ -267,6 +273,11 @@ impl Task {
             tokio::spawn(work);
             self.spawned = true;
         }
+    }
+
+    fn context(&self, method: &MethodName, bound: Option<Deadline>, metadata: Metadata) -> call::Context {
+        let (name, peer) = (Arc::clone(&method.name), self.peer.clone());
+        call::Context::new(name, bound, metadata, peer, clock::now, Some(self.shared.clone()))
     }
 
     /// Answers a oneway call before its handler runs, unless too many of them are at work.
@@ -368,4 +379,18 @@ impl Task {
         // A peer that neither reads nor closes is left alone after this.
         let _ = tokio::time::timeout(limits::FAREWELL, lingering).await;
     }
+}
+
+/// What is wrong with the streams of a call of this method, as its caller has them.
+fn mismatch(method: &MethodDescriptor, stream: Option<StreamUse>) -> Option<RpcError> {
+    let (sends, takes) = stream.map_or((false, false), |stream| (stream.sends, stream.takes));
+    let text = match (sends, method.sends, takes, method.takes) {
+        (true, false, ..) => "the caller sends items, and the method takes none",
+        (false, true, ..) => "the caller sends no items, and the method takes some",
+        (.., true, false) => "the caller takes items, and the method returns none",
+        (.., false, true) => "the caller takes no items, and the method returns some",
+        _ => return None,
+    };
+    let text = format!("{}: {text}: the two sides have other versions of the trait", method.full_name);
+    Some(RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text))
 }

@@ -67,6 +67,10 @@ impl Timekeeper {
         Self { runtime, calls, task: AtomicWaker::new() }
     }
 
+    pub(super) const fn home(&self) -> &Handle {
+        &self.runtime
+    }
+
     pub(super) fn runtime(&self) -> Id {
         self.runtime.id()
     }

@@ -8,16 +8,20 @@ use std::task::{self, Poll};
 
 use tracing::Span;
 
-use crate::call::{CallResult, Code, Context, Delivery, HandlerFuture, Peer, RpcError};
+use crate::call::{
+    Batch, CallResult, Code, Context, Delivery, HandlerFuture, Items, Peer, Response, RpcError,
+};
 use crate::driver::dispatch::{Dispatch, Finish};
 use crate::driver::shared::Shared;
 use crate::driver::stop::StopSignal;
+use crate::driver::streams::{Pump, Pumped, Whose};
 use crate::proto::{CallId, Refusal};
 
 /// A handler at work: a future that ends by answering its call.
 ///
 /// ```text
 ///   at work ── ready, panic ──▶ answered
+///      │ └──── ready with a stream ──▶ streaming ── its end, panic ──▶ answered; stopped as while at work
 ///      │ └──── stop signal ──▶ dropped within its context, then `stopped`, unless its call is oneway and long over
 ///      └────── the task is dropped (its runtime ends) ──▶ the same
 /// ```
@@ -27,12 +31,25 @@ pub(super) struct Work {
     /// Entered whenever the handler is polled or dropped; costs nothing where nobody listens.
     span: Span,
     /// None once it has ended.
-    handler: Option<HandlerFuture>,
+    doing: Option<Doing>,
     shared: Arc<Shared>,
     dispatch: Arc<dyn Dispatch>,
     stop: Arc<StopSignal>,
     /// The number of a oneway call: it is over on the wire, and only the handler still runs.
     oneway: Option<usize>,
+}
+
+/// What a handler is at.
+enum Doing {
+    Answering(HandlerFuture),
+    /// It has returned a stream, whose items go out.
+    Streaming(Pump),
+}
+
+/// How it is done with that.
+enum Ended {
+    Answer(CallResult),
+    Stream(Pumped),
 }
 
 impl Work {
@@ -52,7 +69,7 @@ impl Work {
             id,
             context,
             span,
-            handler: None,
+            doing: None,
             shared: Arc::clone(shared),
             dispatch: Arc::clone(dispatch),
             stop: Arc::default(),
@@ -65,7 +82,7 @@ impl Work {
         self.dispatch.started();
         match catch_unwind(AssertUnwindSafe(|| self.span.in_scope(|| self.context.enter(begin)))) {
             Ok(handler) => {
-                self.handler = Some(handler);
+                self.doing = Some(Doing::Answering(handler));
                 true
             }
             Err(panic) => {
@@ -96,30 +113,62 @@ impl Work {
 
     /// Polls the handler, and answers if it is done.
     pub(super) fn poll_handler(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        let Some(handler) = &mut self.handler else { return Poll::Ready(()) };
-        let (context, span) = (&self.context, &self.span);
-        let poll = || span.in_scope(|| context.enter(|| Pin::new(handler).poll(cx)));
-        match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => {
-                self.ended(result);
-                Poll::Ready(())
-            }
-            Err(panic) => {
-                self.panicked(panic);
-                Poll::Ready(())
+        loop {
+            let (context, span) = (&self.context, &self.span);
+            let (shared, whose) = (&*self.shared, Whose::Peer(self.id));
+            let polled = match &mut self.doing {
+                None => return Poll::Ready(()),
+                Some(Doing::Answering(handler)) => {
+                    let poll = || span.in_scope(|| context.enter(|| Pin::new(handler).poll(cx)));
+                    catch_unwind(AssertUnwindSafe(poll)).map(|polled| polled.map(Ended::Answer))
+                }
+                Some(Doing::Streaming(pump)) => {
+                    let poll = |items: &mut Items, cx: &mut task::Context<'_>, batch: &mut Batch| {
+                        span.in_scope(|| context.enter(|| items.poll(cx, batch)))
+                    };
+                    let pumped = || pump.poll(shared, whose, cx, poll);
+                    catch_unwind(AssertUnwindSafe(pumped)).map(|polled| polled.map(Ended::Stream))
+                }
+            };
+            match polled {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Ended::Answer(Ok(mut response)))) if response.items().is_some() => {
+                    // ## Answering => Streaming: the handler has returned its stream.
+                    if let Some(items) = response.take_items() {
+                        self.open(items, response);
+                    }
+                }
+                Ok(Poll::Ready(Ended::Answer(result))) => self.ended(result, false),
+                Ok(Poll::Ready(Ended::Stream(Pumped::End(result)))) => self.ended(result, true),
+                // The call is over, and the signal to stop is on its way.
+                Ok(Poll::Ready(Ended::Stream(Pumped::Over))) => return Poll::Pending,
+                Err(panic) => self.panicked(panic),
             }
         }
     }
 
-    fn ended(&mut self, result: CallResult) {
+    fn open(&mut self, items: Items, response: Response) {
+        let (_, _, mut metadata) = response.into_parts();
+        for entry in self.context.take_reply_metadata().iter() {
+            metadata.put(entry.clone());
+        }
+        self.drop_handler();
+        self.shared.open_stream(self.id, &metadata);
+        self.doing = Some(Doing::Streaming(Pump::new(items)));
+    }
+
+    fn ended(&mut self, result: CallResult, streamed: bool) {
         let finish = match &result {
             Ok(_) => Finish::Answered,
             Err(error) if error.delivery() == Delivery::Refused => Finish::Refused(error.code()),
             Err(error) => Finish::Failed(error.code()),
         };
         self.drop_handler();
-        self.answer(result);
+        if streamed {
+            self.shared.end_stream(self.id, result, self.context.take_reply_metadata());
+        } else {
+            self.answer(result);
+        }
         self.dispatch.finished(finish);
     }
 
@@ -159,8 +208,8 @@ impl Work {
 
     /// Drops the handler within its context; a panic in its `Drop` is its own affair.
     fn drop_handler(&mut self) {
-        let handler = self.handler.take();
-        let drop_it = || self.span.in_scope(|| self.context.enter(|| drop(handler)));
+        let doing = self.doing.take();
+        let drop_it = || self.span.in_scope(|| self.context.enter(|| drop(doing)));
         let dropped = catch_unwind(AssertUnwindSafe(drop_it));
         if let Err(panic) = dropped {
             discard(panic);
@@ -180,7 +229,7 @@ impl Future for Work {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        if self.handler.is_some() && self.stop.is_set(cx) {
+        if self.doing.is_some() && self.stop.is_set(cx) {
             self.stopped();
             return Poll::Ready(());
         }
@@ -190,7 +239,7 @@ impl Future for Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        if self.handler.is_some() {
+        if self.doing.is_some() {
             self.stopped();
         }
     }

@@ -52,7 +52,7 @@ impl Writing {
     ) -> io::Result<Wrote> {
         loop {
             if self.segment.is_empty() {
-                match shared.with(|core| core.machine.poll_transmit()) {
+                match shared.with(|core| core.machine.poll_transmit(clock::now())) {
                     Some(segment) => self.segment = segment,
                     None if self.unflushed => return self.flush(io, cx),
                     None => return Ok(Wrote::All),

@@ -37,15 +37,25 @@ where
     if !response.is_app_error() {
         return A::read_value(bytes, &limits).map_err(|error| not_readable(method, "value", error).into());
     }
-    match A::read_detail(bytes, &limits).map(S::error) {
-        Ok(Some(error)) => Err(CallError::App(error)),
-        Ok(None) => Err(unexpected_error(method).into()),
-        Err(error) => Err(not_readable(method, "error", error).into()),
+    Err(app_error::<S, R, A>(method, response))
+}
+
+/// The service's own error, as a response brings it.
+pub(super) fn app_error<S, R, A>(method: &MethodDescriptor, response: &Response) -> CallError<S::Err>
+where
+    S: Shape<R>,
+    A: Answer<Ok = S::Ok, Detail = S::Detail>,
+{
+    let limits = limits(method, response.body());
+    match A::read_detail(response.body().bytes(), &limits).map(S::error) {
+        Ok(Some(error)) => CallError::App(error),
+        Ok(None) => unexpected_error(method).into(),
+        Err(error) => not_readable(method, "error", error).into(),
     }
 }
 
 #[cold]
-fn not_readable(method: &MethodDescriptor, what: &str, error: DecodeError) -> RpcError {
+pub(super) fn not_readable(method: &MethodDescriptor, what: &str, error: DecodeError) -> RpcError {
     let text = format!("{}: the {what} that came back does not decode: {error}", method.full_name);
     RpcError::new(Code::INTERNAL, Delivery::Executed, text).with_source(error)
 }

@@ -10,6 +10,7 @@ mod argument;
 mod client;
 mod cow;
 mod server;
+mod streams;
 mod travel;
 
 pub use std::primitive::{bool, str};
@@ -25,10 +26,16 @@ pub use argument::{
 pub use client::{ErrorOf, call, returned};
 pub use cow::Lend;
 pub use server::{index, method, respond, room, unimplemented};
+pub use streams::{
+    ResultStream, ShapedStream, Sink, call_open, call_sending, call_stream, items, returned_open,
+    returned_stream, stream, streaming,
+};
 pub use travel::{Value, View};
 
 pub use crate::call::{
-    ArgumentDescriptor, CallOptions, Caller, Handler, HandlerFuture, MethodDescriptor, Request, RpcError,
-    Service, ServiceDescriptor,
+    ArgumentDescriptor, CallOptions, Caller, Handler, HandlerFuture, Items, MethodDescriptor, Request,
+    RpcError, Service, ServiceDescriptor, Streaming,
 };
-pub use crate::client::{Call, Channel, Client, ResultCall, ResultType, connect, loopback, merge};
+pub use crate::client::{
+    Call, CallStream, Channel, Client, OpenCall, ResultCall, ResultType, connect, loopback, merge,
+};

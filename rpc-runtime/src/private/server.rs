@@ -58,7 +58,7 @@ where
 }
 
 #[cold]
-fn not_answerable(method: &MethodDescriptor, error: EncodeError) -> RpcError {
+pub(super) fn not_answerable(method: &MethodDescriptor, error: EncodeError) -> RpcError {
     let text = format!("{}: the answer cannot be encoded: {error}", method.full_name);
     RpcError::new(Code::INTERNAL, Delivery::Executed, text).with_source(error)
 }

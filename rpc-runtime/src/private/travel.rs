@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{MethodDescriptor, Payload};
+use crate::call::{Caps, MethodDescriptor, Payload};
 use crate::codec::ScanLimits;
 
 /// A type that owns what it holds and can travel both ways.
@@ -31,9 +31,14 @@ impl<'de, T: Serialize + Deserialize<'de>> View<'de> for T {}
 
 /// What a payload may hold: its size and its receiver's settings say, and the method may allow more elements.
 pub(super) fn limits(method: &MethodDescriptor, payload: &Payload) -> ScanLimits {
-    let mut limits = ScanLimits::for_body(payload.bytes().len());
-    limits.depth = payload.caps().depth;
-    limits.elements = payload.caps().elements.unwrap_or(limits.elements);
+    item_limits(method, payload.bytes().len(), payload.caps())
+}
+
+/// The same for an item of this size.
+pub(super) fn item_limits(method: &MethodDescriptor, size: usize, caps: Caps) -> ScanLimits {
+    let mut limits = ScanLimits::for_body(size);
+    limits.depth = caps.depth;
+    limits.elements = caps.elements.unwrap_or(limits.elements);
     limits.elements = method.elements.map_or(limits.elements, |elements| elements.max(limits.elements));
     limits
 }

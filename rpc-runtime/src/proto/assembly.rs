@@ -96,6 +96,11 @@ impl Partial {
         self.bytes.reserve_exact(self.total - self.bytes.len());
     }
 
+    /// Whether it is larger than what needs no grant, and has none.
+    pub(super) const fn waits(&self) -> bool {
+        self.allowed < self.total
+    }
+
     #[cfg(test)]
     pub(super) const fn reserved(&self) -> usize {
         self.reserved

@@ -1,5 +1,5 @@
-//! Owns [`BulkQueue`]: the rest of large payloads, cut into frames turn by turn. Does not own the frames that it
-//! makes, nor what stands in a head.
+//! Owns [`BulkQueue`]: the rest of large payloads and the items of streams, framed turn by turn. Does not own the frames
+//! that it makes, nor what stands in a head, nor credit.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::limits;
 use crate::proto::Misbehaviour;
 use crate::wire::{Flags, FrameWriter, Header, Kind};
 
-/// A payload whose first frame has been written.
+/// What one call has to send in its turn: the rest of a payload whose first frame has been written, an item, or frames.
 ///
 /// Invariant: `sent <= allowed <= payload.len()`, and `sent < payload.len()`.
 pub(super) struct Bulk {
@@ -18,6 +18,18 @@ pub(super) struct Bulk {
     payload: Vec<u8>,
     sent: usize,
     allowed: usize,
+    form: Form,
+}
+
+/// How the bytes of a [`Bulk`] go out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    /// In frames that go on.
+    Rest,
+    /// As an item of a stream, its first frame included.
+    Item,
+    /// As they are: they are frames.
+    Frames,
 }
 
 impl fmt::Debug for Bulk {
@@ -32,11 +44,50 @@ impl Bulk {
     pub(super) fn new(id: u32, kind: Kind, flags: Flags, payload: Vec<u8>, sent: usize, eager: u64) -> Self {
         let eager = usize::try_from(eager).unwrap_or(usize::MAX);
         let allowed = payload.len().min(eager);
-        Self { id, kind, flags, payload, sent, allowed }
+        Self { id, kind, flags, payload, sent, allowed, form: Form::Rest }
+    }
+
+    /// An item, of which nothing is [allowed](Self::allow) yet.
+    pub(super) const fn item(header: Header, payload: Vec<u8>) -> Self {
+        let Header { kind, flags, id } = header;
+        Self { id, kind, flags, payload, sent: 0, allowed: 0, form: Form::Item }
+    }
+
+    /// Whole frames of this kind and id.
+    pub(super) const fn whole(header: Header, frames: Vec<u8>) -> Self {
+        let Header { kind, flags, id } = header;
+        let allowed = frames.len();
+        Self { id, kind, flags, payload: frames, sent: 0, allowed, form: Form::Frames }
+    }
+
+    /// Lets so many further bytes of an item go, as far as it has them; says how many.
+    pub(super) fn allow(&mut self, bytes: u64) -> u64 {
+        let more = (self.payload.len() - self.allowed).min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.allowed += more;
+        more as u64
+    }
+
+    #[cfg(test)]
+    fn owed(&self) -> u64 {
+        let overhead = limits::ITEM_OVERHEAD as u64;
+        match self.form {
+            Form::Rest => 0,
+            Form::Item if self.sent == 0 => self.allowed as u64 + overhead,
+            Form::Item => (self.allowed - self.sent) as u64,
+            Form::Frames => {
+                let mut rest = &self.payload[..];
+                let frames = std::iter::from_fn(|| {
+                    let frame = crate::wire::split(rest).ok()??;
+                    rest = &rest[frame.size..];
+                    Some(frame.body.len() as u64 + overhead)
+                });
+                frames.sum()
+            }
+        }
     }
 
     fn is_answer(&self) -> bool {
-        self.kind != Kind::Call
+        matches!(self.kind, Kind::Reply | Kind::Error)
     }
 }
 
@@ -62,6 +113,14 @@ pub(super) fn write_first(
     frame.payload(&payload[..first]);
     frame.finish();
     first
+}
+
+/// A load that has been framed to its end.
+#[derive(Debug)]
+pub(super) struct Framed {
+    pub(super) id: u32,
+    pub(super) kind: Kind,
+    pub(super) payload: Vec<u8>,
 }
 
 /// Large payloads that leave. Those that may go on take turns, a frame each; the others wait for their grant.
@@ -91,6 +150,13 @@ impl BulkQueue {
         all.filter(|bulk| bulk.is_answer()).map(|bulk| bulk.payload.len()).sum()
     }
 
+    /// What of a stream's load is paid for and not framed, in credit.
+    #[cfg(test)]
+    pub(super) fn owed(&self, id: u32) -> u64 {
+        let mut loads = self.ready.iter().chain(self.waiting.values());
+        loads.find(|bulk| bulk.id == id).map_or(0, Bulk::owed)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.waiting.is_empty()
     }
@@ -114,6 +180,19 @@ impl BulkQueue {
         Ok(())
     }
 
+    /// Lets so many further bytes of a stream's item go, if one is here; says how many.
+    pub(super) fn allow(&mut self, id: u32, bytes: u64) -> u64 {
+        if let Some(bulk) = self.ready.iter_mut().find(|bulk| bulk.id == id) {
+            return bulk.allow(bytes);
+        }
+        let Some(bulk) = self.waiting.get_mut(&id) else { return 0 };
+        let allowed = bulk.allow(bytes);
+        if allowed > 0 {
+            self.ready.extend(self.waiting.remove(&id));
+        }
+        allowed
+    }
+
     /// Forgets a payload; what was sent of it is ended by the frame that ends its call.
     pub(super) fn remove(&mut self, id: u32) -> Option<Vec<u8>> {
         let bulk = match self.waiting.remove(&id) {
@@ -124,23 +203,34 @@ impl BulkQueue {
         Some(bulk.payload)
     }
 
-    /// Cuts the next frame; hands back the id and the buffer of a payload that is now all framed.
-    pub(super) fn cut(&mut self, alone: bool, out: &mut Vec<u8>) -> Option<(u32, Vec<u8>)> {
+    /// Cuts the next frame, or frames; hands back what is now all framed.
+    pub(super) fn cut(&mut self, alone: bool, out: &mut Vec<u8>) -> Option<Framed> {
         let mut bulk = self.ready.pop_front()?;
+        if bulk.form == Form::Frames {
+            out.extend_from_slice(&bulk.payload);
+            return Some(self.done(bulk));
+        }
         let most = if alone && self.ready.is_empty() { limits::FRAME } else { limits::FRAME_SHARED };
         let end = bulk.allowed.min(bulk.sent + most);
         let last = end == bulk.payload.len();
         let flags = if last { bulk.flags } else { bulk.flags.with(Flags::MORE) };
         let mut frame = FrameWriter::new(out, Header { kind: bulk.kind, flags, id: bulk.id });
+        if bulk.form == Form::Item && bulk.sent == 0 && !last {
+            frame.total(bulk.payload.len() as u32);
+        }
         frame.payload(&bulk.payload[bulk.sent..end]);
         frame.finish();
         bulk.sent = end;
         if last {
-            self.left(&bulk);
-            return Some((bulk.id, bulk.payload));
+            return Some(self.done(bulk));
         }
         self.enqueue(bulk);
         None
+    }
+
+    fn done(&mut self, bulk: Bulk) -> Framed {
+        self.left(&bulk);
+        Framed { id: bulk.id, kind: bulk.kind, payload: bulk.payload }
     }
 
     fn enqueue(&mut self, bulk: Bulk) {

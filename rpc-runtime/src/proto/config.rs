@@ -40,6 +40,12 @@ pub struct Config {
     pub eager: usize,
     /// How many calls the peer may have open.
     pub in_flight: u32,
+    /// How many of them may have a stream; this side opens no more itself.
+    pub streams: u32,
+    /// How many bytes of items each stream may send before any has been taken.
+    pub credit: u64,
+    /// What all streams may hold together beyond that, in bytes.
+    pub credit_spare: usize,
     /// How many names the peer may bind.
     pub names: u32,
     /// How many calls wait for a place.
@@ -74,6 +80,9 @@ impl Default for Config {
             message: limits::MESSAGE,
             eager: limits::EAGER,
             in_flight: limits::IN_FLIGHT,
+            streams: limits::STREAMS,
+            credit: limits::CREDIT as u64,
+            credit_spare: limits::CREDIT_SPARE,
             names: limits::NAMES,
             queue: limits::QUEUE,
             queue_bytes: limits::QUEUE_BYTES,
@@ -101,11 +110,25 @@ impl Config {
         }
     }
 
-    /// Sets the largest payload, and the budget so that each half takes two of them.
+    /// The largest item that can be taken: a larger one could never be granted.
+    pub(super) fn largest_item(&self) -> usize {
+        let spare = self.credit_spare / 2;
+        let whole = usize::try_from(self.credit).unwrap_or(usize::MAX).saturating_sub(limits::ITEM_OVERHEAD);
+        self.largest_payload().min(spare.saturating_add(whole))
+    }
+
+    /// Sets what each stream may send before any has been taken: enough for an item, and no more than can be counted.
+    pub(crate) fn set_credit(&mut self, bytes: usize) {
+        let most = u32::MAX as usize / 2;
+        self.credit = bytes.clamp(limits::CREDIT_LEAST, most) as u64;
+    }
+
+    /// Sets the largest payload, and the budgets so that each half takes two of them.
     pub(crate) const fn set_message(&mut self, bytes: usize) {
         self.message = bytes;
         let wanted = bytes.saturating_mul(4);
         self.assembly = if wanted > limits::ASSEMBLY { wanted } else { limits::ASSEMBLY };
+        self.credit_spare = if wanted > limits::CREDIT_SPARE { wanted } else { limits::CREDIT_SPARE };
     }
 
     /// What this side says of itself.
@@ -114,6 +137,8 @@ impl Config {
             message: self.largest_payload() as u64,
             eager: self.eager as u64,
             in_flight: self.in_flight,
+            streams: self.streams,
+            credit: self.credit,
             names: self.names,
             keepalive_ms: self.keepalive.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             name: self.name.clone(),

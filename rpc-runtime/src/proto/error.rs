@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::call::{Code, Delivery, RpcError};
-use crate::wire::{Goaway, WireError};
+use crate::wire::{Goaway, Kind, WireError};
 
 /// Why a connection ended before its time.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -138,6 +138,18 @@ pub enum Misbehaviour {
         /// The call's id.
         id: u32,
     },
+    /// A frame that its call has no place for, or none at this time.
+    OutOfState {
+        /// The call's id.
+        id: u32,
+        /// What the frame is.
+        kind: Kind,
+    },
+    /// More calls with a stream open at a time than this side allows.
+    TooManyStreams {
+        /// The limit.
+        limit: u32,
+    },
     /// More calls open at a time than this side allows.
     TooManyCalls {
         /// The limit.
@@ -178,9 +190,10 @@ impl Misbehaviour {
             Self::Wire(
                 WireError::Version { .. } | WireError::NotTraitwire { .. } | WireError::Kind { .. },
             ) => Code::UNIMPLEMENTED,
-            Self::TooManyCalls { .. } | Self::TooManyNames { .. } | Self::TooManyPings { .. } => {
-                Code::RESOURCE_EXHAUSTED
-            }
+            Self::TooManyCalls { .. }
+            | Self::TooManyStreams { .. }
+            | Self::TooManyNames { .. }
+            | Self::TooManyPings { .. } => Code::RESOURCE_EXHAUSTED,
             _ => Code::INTERNAL,
         }
     }
@@ -200,7 +213,13 @@ impl fmt::Display for Misbehaviour {
             }
             Self::EmptyPart { id } => write!(f, "an empty part of a payload of call {id}"),
             Self::Ungranted { id } => write!(f, "more of a payload of call {id} than was granted"),
-            Self::WrongCredit { id } => write!(f, "a CREDIT for call {id} that is not its payload's total"),
+            Self::WrongCredit { id } => {
+                write!(f, "a CREDIT for call {id} that is not its payload's total, or is too much")
+            }
+            Self::OutOfState { id, kind } => {
+                write!(f, "{kind:?} for call {id}, which has no place for one at this time")
+            }
+            Self::TooManyStreams { limit } => write!(f, "more than {limit} calls with a stream at a time"),
             Self::TooManyCalls { limit } => write!(f, "more than {limit} calls at a time"),
             Self::TooManyNames { limit } => write!(f, "more than {limit} names"),
             Self::NameOutOfOrder { got, due } => write!(f, "name number {got} where {due} was due"),

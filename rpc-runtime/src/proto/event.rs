@@ -2,10 +2,12 @@
 //! events. Does not own bytes on the wire. Payloads may be large and secret: `Debug` tells their length alone.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::call::{Deadline, Metadata, RpcError};
+use crate::call::{Batch, Deadline, Metadata, RpcError};
 use crate::proto::{CallId, CallKey, ConnectionError};
 use crate::wire::Hello;
 
@@ -15,7 +17,7 @@ use crate::wire::Hello;
 pub struct OutgoingCall {
     /// `"Service.method"`.
     pub method: Cow<'static, str>,
-    /// When nobody wants the answer any more.
+    /// When nobody wants the answer any more; with a stream, when there must have been progress.
     pub deadline: Option<Deadline>,
     /// What goes beside the arguments.
     pub metadata: Metadata,
@@ -23,6 +25,46 @@ pub struct OutgoingCall {
     pub arguments: Vec<u8>,
     /// Whether its caller waits until it is written, and not for the answer.
     pub oneway: bool,
+    /// What streams it has, if it has any.
+    pub stream: Option<StreamUse>,
+}
+
+/// The streams of a call, and how long they may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
+pub struct StreamUse {
+    /// The caller sends items.
+    pub sends: bool,
+    /// The caller takes items.
+    pub takes: bool,
+    /// How long nothing may move once something has.
+    pub idle: Option<Duration>,
+    /// When it is over in any case.
+    pub total: Option<Deadline>,
+}
+
+/// A call with a stream, whoever makes it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
+pub enum CallRef {
+    /// One of this side.
+    Own(CallKey),
+    /// One of the peer.
+    Peer(CallId),
+}
+
+/// What there is to be taken of a stream.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
+pub enum Taken {
+    /// These items.
+    Items(Batch),
+    /// Nothing now: [`Event::Readable`] or the call's end will tell.
+    Nothing,
+    /// Nothing, and nothing will come: the sender has ended its stream.
+    End,
+    /// The call is over, or nobody is to read its items any more: what has not been taken is lost.
+    Gone,
 }
 
 impl fmt::Debug for OutgoingCall {
@@ -55,6 +97,8 @@ pub struct IncomingCall {
     pub metadata: Metadata,
     /// The arguments, encoded and not yet looked at.
     pub arguments: Body,
+    /// What streams it has, if it has any.
+    pub stream: Option<StreamUse>,
 }
 
 /// The method of an incoming call.
@@ -119,6 +163,11 @@ pub enum Received {
         /// The error's value, encoded.
         detail: Body,
     },
+    /// With the end of the callee's stream.
+    End {
+        /// What came beside it.
+        metadata: Metadata,
+    },
     /// Without an answer of the service.
     Error(RpcError),
 }
@@ -140,6 +189,11 @@ pub enum Answer {
         /// The error's value, encoded.
         detail: Vec<u8>,
     },
+    /// The end of this side's stream.
+    End {
+        /// What goes beside it.
+        metadata: Metadata,
+    },
     /// Anything else. Its delivery says whether a handler was started.
     Error(RpcError),
 }
@@ -149,6 +203,7 @@ impl fmt::Debug for Answer {
         match self {
             Self::Reply { payload, .. } => write!(f, "Reply({} bytes)", payload.len()),
             Self::App { detail, .. } => write!(f, "App({} bytes)", detail.len()),
+            Self::End { .. } => f.write_str("End"),
             Self::Error(error) => write!(f, "Error({error})"),
         }
     }
@@ -173,7 +228,20 @@ pub enum Event {
         outcome: Received,
         /// The call itself, if no handler saw it and the same bytes may succeed elsewhere.
         unseen: Option<OutgoingCall>,
+        /// Items that came before the end and have not been taken.
+        unread: VecDeque<Batch>,
     },
+    /// The callee of this call has opened its stream.
+    Opened {
+        /// The call.
+        key: CallKey,
+        /// What came beside it.
+        metadata: Metadata,
+    },
+    /// There are items to take, where there were none when the application looked; or their end.
+    Readable(CallRef),
+    /// Items that found no credit or no place may come again.
+    Writable(CallRef),
     /// The handler of this call is to be dropped; say [`stopped`](super::Connection::stopped) when it is.
     Stop {
         /// The call.
@@ -197,6 +265,15 @@ pub enum Stop {
     Cancelled,
     /// Its time is over.
     Expired,
+    /// Nothing has moved on its streams for too long, or they have taken too long in all.
+    Idle,
+    /// The caller sent an item that is larger than this side takes.
+    ItemTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The connection is lost: there is nobody to answer to, and `stopped` need not be said.
     Lost,
 }
@@ -215,4 +292,6 @@ pub enum Refusal {
     Cancelled,
     /// There is too much at work already.
     Overload,
+    /// Its streams are not those of its method.
+    BadStreams,
 }

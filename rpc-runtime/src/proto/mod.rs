@@ -7,7 +7,9 @@
 //! - `poll_*` gives what is to be done: a segment to write, a call to start, an event, the next timeout.
 //! - Bare verbs are the application's commands: [`call`](Connection::call), [`cancel`](Connection::cancel),
 //!   [`answer`](Connection::answer), [`stopped`](Connection::stopped), [`release`](Connection::release),
-//!   [`drain`](Connection::drain).
+//!   [`drain`](Connection::drain); and for streams [`open_stream`](Connection::open_stream),
+//!   [`push_items`](Connection::push_items), [`finish_items`](Connection::finish_items),
+//!   [`take_items`](Connection::take_items).
 //!
 //! After any of the first or third kind, take all events, then start calls, then write. Everything that was
 //! read goes in before the first call is started, so that a CANCEL read in the same batch prevents the start.
@@ -21,10 +23,12 @@
 //! | `outbound` | the calls that this side makes, from the queue to the answer |
 //! | `inbound` | the calls that the peer makes, from the first frame to the last |
 //! | `answer`, `refusals`, `tools` | how answers are read, the words of refusals, what is lent to those who move a call |
+//! | `stream` | the items of one call's streams, and the credit for them |
+//! | `queue` | the calls of this side that wait to be sent |
 //! | `names` | method names bound to numbers, each way |
 //! | `assembly` | payloads that arrive in parts, and the budget for large ones |
 //! | `output` | framed bytes in their order, and what of them the transport took |
-//! | `bulk` | the rest of large payloads, cut into frames turn by turn |
+//! | `bulk` | the rest of large payloads and the items of streams, framed turn by turn |
 //! | `unwritten` | the oneway calls whose last byte the transport has not taken |
 //! | `keepalive`, `progress` | whether the peer is alive, and whether it moves |
 //!
@@ -37,6 +41,7 @@
 //! 5. `budget.used <= assembly`, and is the sum of the bodies that are out or being assembled.
 //! 6. `written <= framed`; a call is `NotSent` only if its last byte is beyond `written`.
 //! 7. Once closed, all tables are empty.
+//! 8. Credit for items is conserved, and whoever waits for items or for room is told (`stream`).
 
 mod answer;
 mod assembly;
@@ -56,7 +61,9 @@ mod output;
 mod phase;
 mod pool;
 mod progress;
+mod queue;
 mod refusals;
+mod stream;
 mod timer;
 mod tools;
 mod unwritten;
@@ -65,9 +72,13 @@ pub use config::{Config, Side};
 pub use connection::Connection;
 pub use error::{ConnectionError, Misbehaviour};
 pub use event::{
-    Answer, Body, Event, IncomingCall, MethodName, OutgoingCall, Received, Refusal, Stop, Untaken,
+    Answer, Body, CallRef, Event, IncomingCall, MethodName, OutgoingCall, Received, Refusal, Stop, StreamUse,
+    Taken, Untaken,
 };
 pub use id::{CallId, CallKey};
+
+// Items pass between a machine and its application in it.
+pub use crate::call::Batch;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! Owns [`Output`]: framed bytes in their order, and the count of what the transport took. Does not know which
 //! call a byte belongs to: it tells positions.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits;
 use crate::proto::Misbehaviour;
-use crate::proto::bulk::BulkQueue;
+use crate::proto::bulk::{BulkQueue, Framed};
 use crate::wire::{Goaway, Hello, Kind, PREFACE, write_number};
 
 /// What is to be written, in three lanes.
@@ -15,13 +15,15 @@ use crate::wire::{Goaway, Hello, Kind, PREFACE, write_number};
 /// 2. `segments`: CALL, NAME, REPLY, ERROR, CANCEL, GOAWAY, in the order in which they were framed, because CALLs
 ///    rise, a CANCEL follows its CALL, and a peer that has read a GOAWAY knows of all calls of its sender and may
 ///    close when it has none. A segment holds whole frames.
-/// 3. `bulk`: the rest of large payloads, framed when the two others are empty. After each [`limits::FRAME_SHARED`] bytes
+/// 3. `bulk`: the rest of large payloads and the items of streams, framed when the two others are empty. After each [`limits::FRAME_SHARED`] bytes
 ///    of the second lane one of its frames goes there, so that a steady flow of small calls does not starve large ones.
 ///
 /// Positions count the bytes of the second and third lane. Invariant: `written <= handed out <= framed`.
 #[derive(Debug)]
 pub(super) struct Output {
     control: Vec<u8>,
+    /// CREDITs that wait, summed for each id: a peer that reads nothing cannot make them many.
+    credits: BTreeMap<u32, u64>,
     pongs: usize,
     segments: VecDeque<Vec<u8>>,
     pub(super) bulk: BulkQueue,
@@ -32,7 +34,7 @@ pub(super) struct Output {
     /// What the second lane has had since the third one had its turn.
     since_bulk: usize,
     spare: Vec<u8>,
-    finished: Vec<(u32, Vec<u8>, u64)>,
+    finished: Vec<(Framed, u64)>,
 }
 
 impl Output {
@@ -42,6 +44,7 @@ impl Output {
         hello.write(&mut control);
         Self {
             control,
+            credits: BTreeMap::new(),
             pongs: 0,
             segments: VecDeque::new(),
             bulk: BulkQueue::default(),
@@ -68,7 +71,7 @@ impl Output {
     }
 
     /// Appends to the last segment, and notes a payload that this has framed to its end.
-    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut BulkQueue) -> Option<(u32, Vec<u8>)>) -> u64 {
+    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut BulkQueue) -> Option<Framed>) -> u64 {
         let open = self.segments.back().is_some_and(|segment| segment.len() < limits::SEGMENT);
         if !open {
             self.segments.push_back(std::mem::take(&mut self.spare));
@@ -78,7 +81,7 @@ impl Output {
             let finished = write(segment, &mut self.bulk);
             self.since_bulk += segment.len() - before;
             self.framed += (segment.len() - before) as u64;
-            self.finished.extend(finished.map(|(id, payload)| (id, payload, self.framed)));
+            self.finished.extend(finished.map(|framed| (framed, self.framed)));
         }
         self.framed
     }
@@ -97,8 +100,8 @@ impl Output {
         Ok(())
     }
 
-    pub(super) fn credit(&mut self, id: u32, amount: usize) {
-        write_number(&mut self.control, Kind::Credit, id, amount as u64);
+    pub(super) fn credit(&mut self, id: u32, amount: u64) {
+        *self.credits.entry(id).or_default() += amount;
     }
 
     pub(super) fn goaway(&mut self, goaway: &Goaway) {
@@ -114,6 +117,9 @@ impl Output {
     /// The next bytes to write, or `None` if there are none. Report what was written of them with
     /// [`wrote`](Self::wrote), and bring the buffer back with [`recycle`](Self::recycle).
     pub(super) fn poll(&mut self) -> Option<Vec<u8>> {
+        while let Some((id, amount)) = self.credits.pop_first() {
+            write_number(&mut self.control, Kind::Credit, id, amount);
+        }
         let control = self.control.len();
         self.pongs = 0;
         if control > 0 {
@@ -139,9 +145,9 @@ impl Output {
         let mut segment = std::mem::take(&mut self.spare);
         while self.bulk.has_ready() && segment.len() < limits::SEGMENT {
             let alone = segment.is_empty();
-            if let Some((id, payload)) = self.bulk.cut(alone, &mut segment) {
+            if let Some(framed) = self.bulk.cut(alone, &mut segment) {
                 // Its own end, not the segment's: the transport may take a part of a segment.
-                self.finished.push((id, payload, self.framed + segment.len() as u64));
+                self.finished.push((framed, self.framed + segment.len() as u64));
             }
         }
         self.framed += segment.len() as u64;
@@ -154,20 +160,20 @@ impl Output {
     }
 
     /// A payload that has been framed to its end, and the position after its last byte.
-    pub(super) fn poll_finished(&mut self) -> Option<(u32, Vec<u8>, u64)> {
+    pub(super) fn poll_finished(&mut self) -> Option<(Framed, u64)> {
         self.finished.pop()
     }
 
     /// The position after a payload that has been framed to its end and not been asked for yet.
     pub(super) fn framed_end(&self, id: u32) -> Option<u64> {
-        self.finished.iter().find(|(finished, ..)| *finished == id).map(|(.., end)| *end)
+        self.finished.iter().find(|(framed, _)| framed.id == id).map(|(_, end)| *end)
     }
 
     /// Takes a payload back, whether or not all of it is framed.
     pub(super) fn withdraw(&mut self, id: u32) -> Option<Vec<u8>> {
-        let finished = self.finished.iter().position(|(finished, ..)| *finished == id);
+        let finished = self.finished.iter().position(|(framed, _)| framed.id == id);
         match finished {
-            Some(at) => Some(self.finished.swap_remove(at).1),
+            Some(at) => Some(self.finished.swap_remove(at).0.payload),
             None => self.bulk.remove(id),
         }
     }
@@ -212,12 +218,19 @@ impl Output {
 
     /// Whether everything has been written.
     pub(super) fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.segments.is_empty() && self.bulk.is_empty() && self.in_hand.is_empty()
+        self.control.is_empty()
+            && self.credits.is_empty()
+            && self.segments.is_empty()
+            && self.bulk.is_empty()
+            && self.in_hand.is_empty()
     }
 
     /// Whether there are bytes to hand out.
     pub(super) fn has_more(&self) -> bool {
-        !self.control.is_empty() || !self.segments.is_empty() || self.bulk.has_ready()
+        !self.control.is_empty()
+            || !self.credits.is_empty()
+            || !self.segments.is_empty()
+            || self.bulk.has_ready()
     }
 
     /// Gives back the memory that waits for use.
@@ -228,6 +241,7 @@ impl Output {
     /// Forgets everything: there is nobody to write to.
     pub(super) fn clear(&mut self) {
         self.control = Vec::new();
+        self.credits = BTreeMap::new();
         self.segments = VecDeque::new();
         self.bulk = BulkQueue::default();
         self.in_hand = VecDeque::new();

@@ -1,4 +1,4 @@
-//! Owns [`Phase`] and [`Farewells`]: how far a connection's life is. Does not move it: `connection.rs` does.
+//! Owns [`Phase`] and [`Farewells`]: how far a connection's life is. Does not move it: `connection` does.
 
 use std::time::Instant;
 

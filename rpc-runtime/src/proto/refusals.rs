@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use crate::call::{Code, Delivery, Metadata, RpcError};
+use crate::call::{Batch, Code, Delivery, Metadata, RpcError};
 use crate::limits;
 use crate::proto::Config;
 use crate::proto::event::{OutgoingCall, Refusal, Stop};
@@ -61,6 +61,24 @@ pub(super) fn too_large(size: usize, limit: u64) -> RpcError {
     RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
 }
 
+/// What is said of an item that its receiver does not take.
+pub(super) fn item_too_large(whose: &str, size: usize, limit: usize) -> String {
+    format!("an item of {size} bytes is larger than the {whose}'s message limit of {limit} bytes (`message`)")
+}
+
+/// Refuses to send a first item that the peer would not take, or that is larger than this side sends; says how large the
+/// others may be.
+pub(super) fn check_first(items: &Batch, peer: Option<&Hello>, config: &Config) -> Result<usize, RpcError> {
+    let theirs = peer.map_or(usize::MAX, |peer| usize::try_from(peer.message).unwrap_or(usize::MAX));
+    let limit = theirs.min(config.message);
+    let size = items.first().map_or(0, <[u8]>::len);
+    if size <= limit {
+        return Ok(limit);
+    }
+    let whose = if limit == config.message { "sender" } else { "receiver" };
+    Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, item_too_large(whose, size, limit)))
+}
+
 // ----- calls of the peer -----
 
 /// Refuses an answer that the caller would not take, or that is larger than this side sends.
@@ -92,6 +110,14 @@ pub(super) fn stopped_handler(why: Stop) -> RpcError {
             Delivery::Executed,
             "its time ran out while the handler ran",
         ),
+        Stop::Idle => {
+            let text =
+                "nothing moved on its streams for its `idle_timeout`, or they took its `total_timeout`";
+            RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Executed, text)
+        }
+        Stop::ItemTooLarge { size, limit } => {
+            RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, item_too_large("callee", size, limit))
+        }
         Stop::Cancelled | Stop::Lost => {
             RpcError::new(Code::CANCELLED, Delivery::Executed, "cancelled while the handler ran")
         }
@@ -113,6 +139,11 @@ pub(super) fn refuse_size(size: usize, limit: usize) -> (Refusal, RpcError) {
     let text = format!(
         "arguments of {size} bytes are larger than the callee's message limit of {limit} bytes (`message`)"
     );
+    (Refusal::TooLarge, RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text))
+}
+
+pub(super) fn refuse_item(size: usize, limit: usize) -> (Refusal, RpcError) {
+    let text = item_too_large("callee", size, limit);
     (Refusal::TooLarge, RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text))
 }
 

@@ -9,6 +9,7 @@ use crate::proto::assembly::Budget;
 use crate::proto::event::{Body, Event};
 use crate::proto::output::Output;
 use crate::proto::pool::Pool;
+use crate::proto::stream::Spare;
 
 /// What the sub-machines lend while a call is moved.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(super) struct Tools<'a> {
     pub(super) config: &'a Config,
     pub(super) output: &'a mut Output,
     pub(super) budget: &'a mut Budget,
+    pub(super) spare: &'a mut Spare,
     pub(super) pool: &'a mut Pool,
     pub(super) events: &'a mut VecDeque<Event>,
     pub(super) now: Instant,

@@ -195,6 +195,19 @@ impl ServerBuilder {
         self
     }
 
+    /// How many calls with a stream either side may have open on a connection; 128.
+    pub const fn streams(mut self, calls: u32) -> Self {
+        self.config.streams = calls;
+        self
+    }
+
+    /// How many bytes of items each stream may have under way and unread at first, at least 1 KiB; 256 KiB. A stream that
+    /// is read as fast as its items come gets more.
+    pub fn credit(mut self, bytes: usize) -> Self {
+        self.config.set_credit(bytes);
+        self
+    }
+
     /// How long a write to a client may make no progress; 30 s.
     pub const fn write_stall(mut self, timeout: Duration) -> Self {
         self.config.write_stall = timeout;

@@ -163,7 +163,7 @@ impl Dispatch for Core {
             observer.call_refused(match why {
                 Refusal::Expired => Refused::Expired,
                 Refusal::TooLarge => Refused::TooLarge,
-                Refusal::BadMetadata => Refused::BadArgument,
+                Refusal::BadMetadata | Refusal::BadStreams => Refused::BadArgument,
                 Refusal::Cancelled => Refused::Cancelled,
                 Refusal::Overload => Refused::Overload,
             });
@@ -198,23 +198,30 @@ impl Lifecycle for Member {
         self.core.tell(|observer| observer.connection_closed());
     }
 
-    /// A server makes no calls.
-    fn oneway_failed(&self, _: Failed) {}
+    /// A server calls its clients through channels that do not outlive their connections: nothing can be sent again.
+    fn oneway_failed(&self, failed: Failed) {
+        tracing::debug!(error = %failed.error, "a oneway call to a client failed");
+    }
 }
 
-// ===== impl Loopback =====
+// ===== impl Local =====
 
-/// A service in this process, with default settings and no listener.
-pub(crate) struct Loopback(Arc<Core>);
+/// Services in this process, with default settings and no listener.
+pub(crate) struct Local(Arc<Core>);
 
-impl Loopback {
-    pub(crate) fn new(service: impl Service) -> Self {
-        let router = Arc::new(Router::new(vec![Arc::new(service)]));
+impl Local {
+    pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Self {
+        let router = Arc::new(Router::new(services));
         Self(Core::new(router.clone(), router, None, Config::default(), Caps::default(), usize::MAX))
     }
 
     /// Serves the other end of a pipe.
     pub(crate) fn serve(&self, link: Link) {
         self.0.serve(link, "loopback");
+    }
+
+    /// Where calls go that a server makes to its client.
+    pub(crate) fn dispatch(&self) -> Arc<dyn Dispatch> {
+        self.0.clone()
     }
 }

@@ -7,5 +7,5 @@ mod router;
 mod serving;
 
 pub use builder::{Server, ServerBuilder};
-pub(crate) use core::Loopback;
+pub(crate) use core::Local;
 pub use serving::{BindError, Drained, ServerHandle};

@@ -28,8 +28,20 @@ pub struct CallHead<'a> {
     pub method: Method<'a>,
     /// The time left when the head was written, in microseconds; `None` for a call without a deadline.
     pub remaining: Option<u64>,
+    /// The times of a call with a stream; `None` for one without.
+    pub stream: Option<StreamTimes>,
     /// Its metadata.
     pub metadata: &'a Metadata,
+}
+
+/// The times of a call with a stream, beside the time until its first progress.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the protocol has these two")]
+pub struct StreamTimes {
+    /// How long nothing may move in either direction, in microseconds; `None` for ever.
+    pub idle: Option<u64>,
+    /// The time left in all when the head was written, in microseconds; `None` without a limit.
+    pub total: Option<u64>,
 }
 
 /// A CALL's first frame as it was read.
@@ -37,6 +49,7 @@ pub struct CallHead<'a> {
 pub(crate) struct CallStart<'a> {
     pub(crate) method: Method<'a>,
     pub(crate) remaining: Option<u64>,
+    pub(crate) stream: Option<StreamTimes>,
     pub(crate) metadata: Result<Metadata, Unfit>,
     pub(crate) payload: Payload<'a>,
 }
@@ -57,11 +70,19 @@ impl CallHead<'_> {
             Method::Text(name) => frame.str(name),
             Method::Bound(number) => frame.uint(u64::from(number)),
         }
-        match self.remaining {
-            Some(micros) => frame.uint(micros),
-            None => frame.nil(),
+        write_time(frame, self.remaining);
+        if let Some(times) = self.stream {
+            write_time(frame, times.idle);
+            write_time(frame, times.total);
         }
         metadata::write(frame, self.metadata);
+    }
+}
+
+fn write_time(frame: &mut FrameWriter<'_>, micros: Option<u64>) {
+    match micros {
+        Some(micros) => frame.uint(micros),
+        None => frame.nil(),
     }
 }
 
@@ -74,9 +95,16 @@ impl<'a> CallStart<'a> {
             _ => Method::Bound(reader.small("method")?),
         };
         let remaining = reader.uint_or_nil("remaining time")?;
+        let stream = match flags.has(Flags::SENDS) || flags.has(Flags::TAKES) {
+            true => Some(StreamTimes {
+                idle: reader.uint_or_nil("idle time")?,
+                total: reader.uint_or_nil("total time")?,
+            }),
+            false => None,
+        };
         let metadata = metadata::read(&mut reader)?;
         let payload = Payload::new(total, reader.rest())?;
-        Ok(Self { method, remaining, metadata, payload })
+        Ok(Self { method, remaining, stream, metadata, payload })
     }
 }
 
@@ -162,6 +190,27 @@ impl ErrorHead {
         };
         Ok((Self { code, message, metadata }, payload))
     }
+}
+
+// ===== ITEM and END =====
+
+/// An item's first frame as it was read: a payload without a head.
+pub(crate) fn read_item(flags: Flags, body: &[u8]) -> Result<Payload<'_>, WireError> {
+    let mut reader = Reader::new(body);
+    let total = read_total(&mut reader, flags)?;
+    Payload::new(total, reader.rest())
+}
+
+/// Appends a frame that is nothing but metadata: an ITEM with OPEN, or an END.
+pub(crate) fn write_mark(out: &mut Vec<u8>, header: Header, metadata: &Metadata) {
+    let mut frame = FrameWriter::new(out, header);
+    metadata::write(&mut frame, metadata);
+    frame.finish();
+}
+
+/// Reads the body of an ITEM with OPEN, or of an END. Metadata that is not fit to be kept is left out.
+pub(crate) fn read_mark(body: &[u8]) -> Result<Metadata, WireError> {
+    Ok(metadata::read(&mut Reader::new(body))?.unwrap_or_default())
 }
 
 // ===== the small ones =====

@@ -21,7 +21,11 @@ pub enum Kind {
     Error = 0x05,
     /// The caller gives its call up.
     Cancel = 0x06,
-    /// Grants the rest of a payload.
+    /// One item of a stream, or the announcement of one.
+    Item = 0x07,
+    /// A stream is at its end.
+    End = 0x08,
+    /// Grants the rest of a payload, or room for items.
     Credit = 0x09,
     /// Asks for a sign of life.
     Ping = 0x0a,
@@ -43,6 +47,8 @@ impl Kind {
             0x04 => Self::Reply,
             0x05 => Self::Error,
             0x06 => Self::Cancel,
+            0x07 => Self::Item,
+            0x08 => Self::End,
             0x09 => Self::Credit,
             0x0a => Self::Ping,
             0x0b => Self::Pong,
@@ -53,14 +59,19 @@ impl Kind {
 
     const fn flags(self) -> u8 {
         match self {
-            Self::Call | Self::Reply => Flags::MORE.0,
+            Self::Call => Flags::MORE.0 | Flags::SENDS.0 | Flags::TAKES.0,
+            Self::Reply => Flags::MORE.0,
+            Self::Item => Flags::MORE.0 | Flags::OPEN.0,
             Self::Error => Flags::MORE.0 | Flags::APP.0 | Flags::STARTED.0 | Flags::RESEND.0,
             _ => 0,
         }
     }
 
     const fn is_about_a_call(self) -> bool {
-        matches!(self, Self::Call | Self::Reply | Self::Error | Self::Cancel | Self::Credit)
+        matches!(
+            self,
+            Self::Call | Self::Reply | Self::Error | Self::Cancel | Self::Item | Self::End | Self::Credit
+        )
     }
 }
 
@@ -79,6 +90,12 @@ impl Flags {
     pub const STARTED: Self = Self(0x04);
     /// ERROR: the same bytes may succeed elsewhere.
     pub const RESEND: Self = Self(0x08);
+    /// ITEM: no item, but the callee's announcement that its stream is open.
+    pub const OPEN: Self = Self(0x10);
+    /// CALL: items of the caller follow.
+    pub const SENDS: Self = Self(0x20);
+    /// CALL: the caller takes items.
+    pub const TAKES: Self = Self(0x40);
 
     /// Both sets of flags.
     #[must_use]
@@ -118,8 +135,11 @@ impl Header {
         };
         let set = Flags(flags);
         let (app, more) = (set.has(Flags::APP), set.has(Flags::MORE));
-        let contradiction = known == Kind::Error
-            && ((more && !app) || (set.has(Flags::RESEND) && (app || set.has(Flags::STARTED))));
+        let contradiction = match known {
+            Kind::Error => (more && !app) || (set.has(Flags::RESEND) && (app || set.has(Flags::STARTED))),
+            Kind::Item => more && set.has(Flags::OPEN),
+            _ => false,
+        };
         if flags & !known.flags() != 0 || contradiction {
             return Err(WireError::Flags { kind, got: flags });
         }
@@ -208,11 +228,15 @@ mod tests {
         let bad = |kind: u8, flags: u8, id: u32| split(&frame(6, kind, flags, id, &[])).unwrap_err();
         assert_eq!(bad(0x06, 1, 5), WireError::Flags { kind: 6, got: 1 });
         assert_eq!(bad(0x03, 2, 5), WireError::Flags { kind: 3, got: 2 });
+        assert_eq!(bad(0x07, 0x11, 5), WireError::Flags { kind: 7, got: 0x11 });
+        assert_eq!(bad(0x04, 0x20, 5), WireError::Flags { kind: 4, got: 0x20 });
+        assert_eq!(bad(0x08, 0, 0), WireError::Id { kind: 8, got: 0 });
         assert_eq!(bad(0x05, 0x01, 5), WireError::Flags { kind: 5, got: 1 });
         assert_eq!(bad(0x05, 0x0c, 5), WireError::Flags { kind: 5, got: 0x0c });
         assert_eq!(bad(0x05, 0x0a, 5), WireError::Flags { kind: 5, got: 0x0a });
         assert_eq!(bad(0x03, 0, 0), WireError::Id { kind: 3, got: 0 });
         assert_eq!(bad(0x0a, 0, 9), WireError::Id { kind: 0x0a, got: 9 });
         assert!(split(&frame(6, 0x05, 0x03, 5, &[])).is_ok());
+        assert!(split(&frame(6, 0x03, 0x61, 5, &[])).is_ok());
     }
 }

@@ -52,6 +52,10 @@ pub struct Hello {
     pub eager: u64,
     /// How many calls its peer may have open.
     pub in_flight: u32,
+    /// How many of them may have a stream.
+    pub streams: u32,
+    /// How many bytes of items each stream may send before it is granted more.
+    pub credit: u64,
     /// How many names its peer may bind.
     pub names: u32,
     /// The silence after which it pings, in milliseconds; 0 for never.
@@ -70,6 +74,8 @@ impl Default for Hello {
             message: limits::MESSAGE as u64,
             eager: limits::EAGER as u64,
             in_flight: limits::IN_FLIGHT,
+            streams: limits::STREAMS,
+            credit: limits::CREDIT as u64,
             names: limits::NAMES,
             keepalive_ms: 0,
             features: Vec::new(),
@@ -87,6 +93,8 @@ impl Hello {
             ("message", self.message),
             ("eager", self.eager),
             ("in_flight", u64::from(self.in_flight)),
+            ("streams", u64::from(self.streams)),
+            ("credit", self.credit),
             ("names", u64::from(self.names)),
             ("keepalive_ms", self.keepalive_ms),
             ("instance", self.instance),
@@ -120,6 +128,8 @@ impl Hello {
                 "message" => hello.message = reader.uint("HELLO message")?,
                 "eager" => hello.eager = reader.uint("HELLO eager")?,
                 "in_flight" => hello.in_flight = clamp(reader.uint("HELLO in_flight")?),
+                "streams" => hello.streams = clamp(reader.uint("HELLO streams")?),
+                "credit" => hello.credit = reader.uint("HELLO credit")?,
                 "names" => hello.names = clamp(reader.uint("HELLO names")?),
                 "keepalive_ms" => hello.keepalive_ms = reader.uint("HELLO keepalive_ms")?,
                 "instance" => hello.instance = reader.uint("HELLO instance")?,

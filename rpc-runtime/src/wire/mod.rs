@@ -8,7 +8,7 @@
 //!
 //!  body        a fixed sequence of MessagePack values, by kind; then, for CALL, REPLY and ERROR with APP, the
 //!              payload. With MORE, a first frame begins with the payload's total length as u32, and the frames
-//!              that go on hold nothing but the next part of the payload.
+//!              that go on hold nothing but the next part of the payload. An ITEM is a payload without a head.
 //! ```
 //!
 //! docs/PROTOCOL.md describes the same byte by byte; `vectors` in the tests of this folder reads its examples.
@@ -23,12 +23,14 @@ mod text;
 mod writer;
 
 pub use error::WireError;
-pub use head::{CallHead, ErrorHead, Goaway, Method, Name, ReplyHead};
+pub use head::{CallHead, ErrorHead, Goaway, Method, Name, ReplyHead, StreamTimes};
 pub use header::{Flags, Header, Kind, RawFrame, split};
 pub use hello::{Hello, PREFACE, Preface, VERSION};
 pub use writer::FrameWriter;
 
-pub(crate) use head::{CallStart, Payload, read_number, write_cancel, write_number};
+pub(crate) use head::{
+    CallStart, Payload, read_item, read_mark, read_number, write_cancel, write_mark, write_number,
+};
 pub(crate) use metadata::{Unfit, size as metadata_size};
 
 #[cfg(test)]

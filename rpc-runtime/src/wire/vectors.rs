@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::call::{Code, Metadata};
 use crate::wire::{
     CallHead, CallStart, ErrorHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, Method, Name, PREFACE,
-    Preface, RawFrame, ReplyHead, read_number, split, write_cancel, write_number,
+    Preface, RawFrame, ReplyHead, StreamTimes, read_item, read_mark, read_number, split, write_cancel,
+    write_mark, write_number,
 };
 
 const DOCUMENT: &str = include_str!("../../../docs/PROTOCOL.md");
@@ -19,7 +20,7 @@ const EXAMPLES: &[Example] = &[
     ("name", |out| ADD.write(out), |_, body| assert_eq!(Name::read(body), Ok(ADD))),
     (
         "call",
-        |out| write_call(out, 1, &call(), None, &[0x92, 2, 3]),
+        |out| write_call(out, 1, &call(), Flags::NONE, None, &[0x92, 2, 3]),
         |header, body| {
             let read = CallStart::read(header.flags, body).unwrap();
             assert_eq!((read.method, read.remaining), (Method::Text("Calculator.add"), Some(10_000_000)));
@@ -29,13 +30,30 @@ const EXAMPLES: &[Example] = &[
     (
         "call-bound",
         |out| {
-            let head = CallHead { method: Method::Bound(0), remaining: Some(250_000), metadata: &tenant() };
-            write_call(out, 3, &head, None, &[0x92, 2, 3]);
+            let head = CallHead {
+                method: Method::Bound(0),
+                remaining: Some(250_000),
+                stream: None,
+                metadata: &tenant(),
+            };
+            write_call(out, 3, &head, Flags::NONE, None, &[0x92, 2, 3]);
         },
         |header, body| {
             let read = CallStart::read(header.flags, body).unwrap();
             assert_eq!((read.method, read.remaining), (Method::Bound(0), Some(250_000)));
             assert_eq!(read.metadata, Ok(tenant()));
+        },
+    ),
+    (
+        "call-stream",
+        |out| write_call(out, 1, &countdown(), Flags::TAKES, None, &[0x91, 2]),
+        |header, body| {
+            assert_eq!(header.flags, Flags::TAKES);
+            let read = CallStart::read(header.flags, body).unwrap();
+            let said = countdown();
+            assert_eq!((read.method, read.remaining), (said.method, said.remaining));
+            assert_eq!((read.stream, read.metadata), (said.stream, Ok(Metadata::new())));
+            assert_eq!(read.payload.part, &[0x91, 2]);
         },
     ),
     (
@@ -75,6 +93,36 @@ const EXAMPLES: &[Example] = &[
     ),
     ("cancel", |out| write_cancel(out, 1), |_, body| assert!(body.is_empty())),
     (
+        "item",
+        |out| write_item(out, Flags::NONE, None, &[2]),
+        |header, body| {
+            assert_eq!(header.flags, Flags::NONE);
+            let payload = read_item(header.flags, body).unwrap();
+            assert_eq!((payload.total, payload.part), (1, &[2][..]));
+        },
+    ),
+    (
+        "item-open",
+        |out| write_mark(out, Header { kind: Kind::Item, flags: Flags::OPEN, id: 1 }, &NONE),
+        |header, body| {
+            assert_eq!(header.flags, Flags::OPEN);
+            assert_eq!(read_mark(body), Ok(Metadata::new()));
+        },
+    ),
+    (
+        "item-first-part",
+        |out| write_item(out, Flags::MORE, Some(12), b"\xc4\x0aabc"),
+        |header, body| {
+            let payload = read_item(header.flags, body).unwrap();
+            assert_eq!((payload.total, payload.part), (12, &b"\xc4\x0aabc"[..]));
+        },
+    ),
+    (
+        "end",
+        |out| write_mark(out, Header { kind: Kind::End, flags: Flags::NONE, id: 1 }, &NONE),
+        |_, body| assert_eq!(read_mark(body), Ok(Metadata::new())),
+    ),
+    (
         "credit",
         |out| write_number(out, Kind::Credit, 1, 1 << 20),
         |_, body| assert_eq!(read_number(body), Ok(1 << 20)),
@@ -84,7 +132,7 @@ const EXAMPLES: &[Example] = &[
     ("goaway", |out| closing().write(out), |_, body| assert_eq!(Goaway::read(body), Ok(closing()))),
     (
         "call-first-part",
-        |out| write_call(out, 1, &put(), Some(12), b"\x91\xc4\x09ab"),
+        |out| write_call(out, 1, &put(), Flags::NONE, Some(12), b"\x91\xc4\x09ab"),
         |header, body| {
             let read = CallStart::read(header.flags, body).unwrap();
             assert_eq!((read.payload.total, read.payload.part), (12, &b"\x91\xc4\x09ab"[..]));
@@ -118,21 +166,51 @@ fn every_example_is_what_is_written_and_read() {
 #[test]
 fn no_example_is_left_out() {
     let mut tested: Vec<_> = EXAMPLES.iter().map(|(name, ..)| (*name).to_owned()).collect();
-    tested.extend(["conversation-client".into(), "conversation-server".into()]);
+    tested.extend(CONVERSATIONS.iter().map(|(name, _)| (*name).to_owned()));
     tested.sort();
     assert_eq!(documented().into_keys().collect::<Vec<_>>(), tested);
 }
 
+/// Each side of the conversations: how what follows its preface and HELLO is written.
+/// One side of a conversation, and how it is written.
+type Spoken = (&'static str, fn(&mut Vec<u8>));
+
+const CONVERSATIONS: &[Spoken] = &[
+    ("conversation-client", |out| {
+        let method = Method::Text("Echo.echo");
+        write_call(out, 1, &CallHead { method, ..call() }, Flags::NONE, None, b"\x91\xa2hi");
+    }),
+    ("conversation-server", |out| {
+        let mut frame = FrameWriter::new(out, Header { kind: Kind::Reply, flags: Flags::NONE, id: 1 });
+        ReplyHead::default().write(&mut frame);
+        frame.payload(b"\xa2hi");
+        frame.finish();
+    }),
+    ("countdown-client", |out| write_call(out, 1, &countdown(), Flags::TAKES, None, &[0x91, 2])),
+    ("countdown-server", |out| {
+        write_mark(out, Header { kind: Kind::Item, flags: Flags::OPEN, id: 1 }, &NONE);
+        write_item(out, Flags::NONE, None, &[2]);
+        write_item(out, Flags::NONE, None, &[1]);
+        write_mark(out, Header { kind: Kind::End, flags: Flags::NONE, id: 1 }, &NONE);
+    }),
+];
+
 #[test]
-fn the_conversation_is_made_of_frames() {
-    for (name, kind) in [("conversation-client", Kind::Call), ("conversation-server", Kind::Reply)] {
-        let bytes = &documented()[name];
-        assert_eq!(Preface::read(bytes), Ok(Preface::Complete));
+fn the_conversations_are_made_of_frames() {
+    for (name, write) in CONVERSATIONS {
+        let bytes = &documented()[*name];
+        assert_eq!(Preface::read(bytes), Ok(Preface::Complete), "{name}");
         let hello = split(&bytes[PREFACE.len()..]).unwrap().unwrap();
-        assert_eq!(Hello::read(hello.body), Ok(Hello::default()));
-        let frame = split(&bytes[PREFACE.len() + hello.size..]).unwrap().unwrap();
-        assert_eq!(frame.header.unwrap().kind, kind);
-        assert_eq!(PREFACE.len() + hello.size + frame.size, bytes.len());
+        assert_eq!(Hello::read(hello.body), Ok(Hello::default()), "{name}");
+        let mut written = Vec::new();
+        write(&mut written);
+        let mut rest = &bytes[PREFACE.len() + hello.size..];
+        assert_eq!(written, rest, "{name}: written (left) is not what the document says (right)");
+        while let Some(frame) = split(rest).unwrap() {
+            assert_eq!(frame.header.unwrap().id, 1, "{name}");
+            rest = &rest[frame.size..];
+        }
+        assert_eq!(rest, [0; 0], "{name}: it ends with a frame");
     }
 }
 
@@ -163,7 +241,17 @@ fn demo() -> Hello {
 }
 
 fn call() -> CallHead<'static> {
-    CallHead { method: Method::Text("Calculator.add"), remaining: Some(10_000_000), metadata: &NONE }
+    CallHead {
+        method: Method::Text("Calculator.add"),
+        remaining: Some(10_000_000),
+        stream: None,
+        metadata: &NONE,
+    }
+}
+
+fn countdown() -> CallHead<'static> {
+    let stream = Some(StreamTimes { idle: Some(60_000_000), total: None });
+    CallHead { method: Method::Text("Clock.countdown"), stream, ..call() }
 }
 
 fn tenant() -> Metadata {
@@ -173,7 +261,7 @@ fn tenant() -> Metadata {
 }
 
 fn put() -> CallHead<'static> {
-    CallHead { method: Method::Text("S.pu"), remaining: Some(10_000_000), metadata: &NONE }
+    CallHead { method: Method::Text("S.pu"), remaining: Some(10_000_000), stream: None, metadata: &NONE }
 }
 
 static NONE: Metadata = Metadata::new();
@@ -190,13 +278,29 @@ fn closing() -> Goaway {
     Goaway { last: 5, code: None, text: "closing".into() }
 }
 
-fn write_call(out: &mut Vec<u8>, id: u32, head: &CallHead<'_>, total: Option<u32>, part: &[u8]) {
-    let flags = if total.is_some() { Flags::MORE } else { Flags::NONE };
+fn write_call(
+    out: &mut Vec<u8>,
+    id: u32,
+    head: &CallHead<'_>,
+    streams: Flags,
+    total: Option<u32>,
+    part: &[u8],
+) {
+    let flags = if total.is_some() { streams.with(Flags::MORE) } else { streams };
     let mut frame = FrameWriter::new(out, Header { kind: Kind::Call, flags, id });
     if let Some(total) = total {
         frame.total(total);
     }
     head.write(&mut frame);
+    frame.payload(part);
+    frame.finish();
+}
+
+fn write_item(out: &mut Vec<u8>, flags: Flags, total: Option<u32>, part: &[u8]) {
+    let mut frame = FrameWriter::new(out, Header { kind: Kind::Item, flags, id: 1 });
+    if let Some(total) = total {
+        frame.total(total);
+    }
     frame.payload(part);
     frame.finish();
 }

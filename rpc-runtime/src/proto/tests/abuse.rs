@@ -10,7 +10,7 @@ use crate::wire::{
     CallHead, ErrorHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, Method, Name, ReplyHead,
 };
 
-fn frame(kind: Kind, flags: Flags, id: u32, body: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
+pub(super) fn frame(kind: Kind, flags: Flags, id: u32, body: impl FnOnce(&mut FrameWriter<'_>)) -> Vec<u8> {
     let mut out = Vec::new();
     let mut frame = FrameWriter::new(&mut out, Header { kind, flags, id });
     body(&mut frame);
@@ -18,11 +18,11 @@ fn frame(kind: Kind, flags: Flags, id: u32, body: impl FnOnce(&mut FrameWriter<'
     out
 }
 
-fn bare(kind: Kind, id: u32) -> Vec<u8> {
+pub(super) fn bare(kind: Kind, id: u32) -> Vec<u8> {
     frame(kind, Flags::NONE, id, |_| {})
 }
 
-fn raw(kind: Kind, flags: Flags, id: u32, body: &[u8]) -> Vec<u8> {
+pub(super) fn raw(kind: Kind, flags: Flags, id: u32, body: &[u8]) -> Vec<u8> {
     frame(kind, flags, id, |frame| frame.payload(body))
 }
 
@@ -33,7 +33,8 @@ fn call(id: u32, method: Method<'_>, total: Option<u32>, part: &[u8]) -> Vec<u8>
         if let Some(total) = total {
             frame.total(total);
         }
-        CallHead { method, remaining: Some(10_000_000), metadata: &Metadata::new() }.write(frame);
+        CallHead { method, remaining: Some(10_000_000), stream: None, metadata: &Metadata::new() }
+            .write(frame);
         frame.payload(part);
     })
 }
@@ -41,11 +42,11 @@ fn call(id: u32, method: Method<'_>, total: Option<u32>, part: &[u8]) -> Vec<u8>
 const TEXT: Method<'_> = Method::Text("Echo.echo");
 
 /// A server that has shaken hands with a stranger.
-fn stranger() -> Pair {
+pub(super) fn stranger() -> Pair {
     stranger_to(Config::default())
 }
 
-fn stranger_to(config: Config) -> Pair {
+pub(super) fn stranger_to(config: Config) -> Pair {
     let mut pair = Pair::with(Config::default(), config);
     pair.client.writes = false;
     pair
@@ -97,7 +98,7 @@ fn frames_that_break_the_rules_cost_the_connection() {
         }),
         ("second CALL for call 1", [call(1, TEXT, None, b""), call(1, TEXT, None, b"")].concat()),
         ("kind 0x3c", vec![0, 0, 0, 6, 0x3c, 0, 0, 0, 0, 0]),
-        ("flags 0x40", vec![0, 0, 0, 6, 0x03, 0x40, 0, 0, 0, 1]),
+        ("flags 0x10", vec![0, 0, 0, 6, 0x03, 0x10, 0, 0, 0, 1]),
         ("length 5", vec![0, 0, 0, 5]),
         ("ends inside its method", bare(Kind::Call, 1)),
         ("ends inside its remaining time", raw(Kind::Call, Flags::NONE, 1, &[0xa1, b'x'])),

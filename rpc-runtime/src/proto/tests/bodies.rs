@@ -82,9 +82,9 @@ fn large_does_not_block_small() {
         assert!(steps < 4);
     }
     pair.server.echo(now);
-    let first = pair.server.machine.poll_transmit().unwrap();
+    let first = pair.server.machine.poll_transmit(pair.now).unwrap();
     let next = if first.len() > limits::INLINE_PAYLOAD {
-        pair.server.machine.poll_transmit().unwrap()
+        pair.server.machine.poll_transmit(pair.now).unwrap()
     } else {
         first
     };
@@ -106,7 +106,7 @@ fn a_steady_flow_of_small_calls_does_not_starve_a_large_one() {
         {
             pair.client.call(&payload(2, 1_000), now);
         }
-        let Some(segment) = pair.client.machine.poll_transmit() else { break };
+        let Some(segment) = pair.client.machine.poll_transmit(pair.now) else { break };
         written += segment.len();
         pair.client.machine.handle_written(segment.len(), now);
         pair.server.inbox.extend(segment);

@@ -295,7 +295,7 @@ fn the_documents_conversation_is_held() {
         Answer::Reply { metadata: Metadata::new(), payload: b"\xa2hi".to_vec() },
         now,
     );
-    let reply = pair.server.machine.poll_transmit().unwrap();
+    let reply = pair.server.machine.poll_transmit(pair.now).unwrap();
     assert!(from_server.ends_with(&reply), "{reply:02x?}");
 
     let mut pair = Pair::fresh(Config::default(), Config::default());

@@ -141,7 +141,7 @@ fn a_call_half_given_to_the_socket_is_not_sent() {
     let mut pair = Pair::new();
     let now = pair.now;
     pair.client.call(b"hello", now);
-    let segment = pair.client.machine.poll_transmit().unwrap();
+    let segment = pair.client.machine.poll_transmit(pair.now).unwrap();
     pair.client.machine.handle_written(segment.len() - 1, now);
     pair.client.machine.handle_transport_error(ConnectionError::Transport("reset".into()), now);
     pair.client.listen(now);
@@ -149,7 +149,7 @@ fn a_call_half_given_to_the_socket_is_not_sent() {
 
     let mut pair = Pair::new();
     pair.client.call(b"hello", now);
-    let segment = pair.client.machine.poll_transmit().unwrap();
+    let segment = pair.client.machine.poll_transmit(pair.now).unwrap();
     pair.client.machine.handle_written(segment.len(), now);
     pair.client.machine.handle_transport_error(ConnectionError::Transport("reset".into()), now);
     pair.client.listen(now);

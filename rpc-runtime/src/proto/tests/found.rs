@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::pair::{Pair, bytes_of};
-use crate::call::{Code, Delivery, Metadata, RpcError};
+use super::pair::{Pair, bytes_of, outgoing};
+use crate::call::{Batch, Code, Deadline, Delivery, Metadata, RpcError};
 use crate::limits;
-use crate::proto::{Answer, Config, ConnectionError, Event, Received, Refusal};
+use crate::proto::{
+    Answer, CallRef, Config, ConnectionError, Event, OutgoingCall, Received, Refusal, StreamUse, Taken,
+};
 use crate::wire::{CallHead, Flags, FrameWriter, Header, Hello, Kind, Method, PREFACE, split, write_number};
 
 fn reply(size: usize) -> Answer {
@@ -35,9 +37,9 @@ fn a_large_call_whose_last_byte_was_written_is_not_called_unsent() {
     let now = pair.now;
     let first = pair.client.call(&vec![1; limits::INLINE_PAYLOAD + 1], now);
     pair.client.call(&vec![2; 100_000], now);
-    let heads = pair.client.machine.poll_transmit().unwrap();
+    let heads = pair.client.machine.poll_transmit(pair.now).unwrap();
     pair.client.machine.handle_written(heads.len(), now);
-    let rest = pair.client.machine.poll_transmit().unwrap();
+    let rest = pair.client.machine.poll_transmit(pair.now).unwrap();
     let size = split(&rest).unwrap().unwrap().size;
     assert!(size < rest.len(), "the rest of the first call is not alone in its segment");
     pair.client.machine.handle_written(size, now);
@@ -94,7 +96,7 @@ fn calls_framed_before_an_own_drain_are_answered() {
     let now = pair.now;
     pair.client.call(b"x", now);
     pair.client.machine.drain("bye", now);
-    let segment = pair.client.machine.poll_transmit().unwrap();
+    let segment = pair.client.machine.poll_transmit(pair.now).unwrap();
     pair.client.machine.handle_written(segment.len(), now);
     // Byte by byte, so that nothing that comes later can help.
     for byte in segment {
@@ -253,7 +255,7 @@ fn a_method_name_that_no_method_has_costs_its_call_only() {
     for (id, length) in [(1, limits::METHOD_NAME), (3, limits::METHOD_NAME + 1), (5, 200_000)] {
         let name = "n".repeat(length);
         let mut frame = FrameWriter::new(&mut bytes, Header { kind: Kind::Call, flags: Flags::NONE, id });
-        CallHead { method: Method::Text(&name), remaining: None, metadata: &Metadata::new() }
+        CallHead { method: Method::Text(&name), remaining: None, stream: None, metadata: &Metadata::new() }
             .write(&mut frame);
         frame.finish();
     }
@@ -276,8 +278,188 @@ fn calls_that_a_peer_never_ends_are_bounded_whatever_it_allows() {
     for _ in 0..limits::OPEN + 100 {
         let key = pair.client.call(b"x", now);
         pair.client.machine.cancel(key, now);
-        let segment = pair.client.machine.poll_transmit();
+        let segment = pair.client.machine.poll_transmit(pair.now);
         pair.client.machine.handle_written(segment.map_or(0, |segment| segment.len()), now);
     }
     assert_eq!(pair.client.machine.outbound_calls().0, limits::OPEN as usize);
+}
+
+// ----- streams -----
+
+fn streaming(sends: bool, takes: bool, deadline: Option<Deadline>) -> OutgoingCall {
+    let usage = StreamUse { sends, takes, idle: Some(Duration::from_secs(60)), total: None };
+    OutgoingCall { stream: Some(usage), ..outgoing(b"x", deadline) }
+}
+
+fn batch(sizes: &[usize]) -> Batch {
+    let mut batch = Batch::new();
+    sizes.iter().for_each(|&size| batch.push(&vec![7; size]));
+    batch
+}
+
+/// A call that waited for its place knew nothing of its streams: what was wanted and said of them meanwhile was lost.
+#[test]
+fn the_streams_of_a_call_that_waits_are_not_forgotten() {
+    let mut pair = Pair::fresh(Config::default(), Config::default());
+    let now = pair.now;
+    let key = pair.client.machine.call(streaming(true, true, None), now).unwrap();
+    let call = CallRef::Own(key);
+    let mut items = batch(&[5]);
+    pair.client.machine.push_items(call, &mut items, now).unwrap();
+    assert!(matches!(pair.client.machine.take_items(call, 0, now), Taken::Nothing));
+    pair.drive();
+    assert_eq!(pair.client.writable, [call]);
+    pair.client.machine.push_items(call, &mut items, now).unwrap();
+    pair.client.machine.finish_items(key, now);
+    pair.drive();
+    let id = pair.server.started[0].id;
+    assert!(matches!(pair.server.machine.take_items(CallRef::Peer(id), 0, now), Taken::Items(_)));
+    assert!(matches!(pair.server.machine.take_items(CallRef::Peer(id), 21, now), Taken::End));
+    pair.server.machine.open_stream(id, &Metadata::new(), now);
+    pair.server.machine.push_items(CallRef::Peer(id), &mut batch(&[5]), now).unwrap();
+    pair.drive();
+    assert_eq!(pair.client.readable, [call]);
+
+    // One that has all of it to say before it is sent ends its items too.
+    let mut pair = Pair::fresh(Config::default(), Config::default());
+    let key = pair.client.machine.call(streaming(true, false, None), now).unwrap();
+    pair.client.machine.finish_items(key, now);
+    pair.drive();
+    let id = pair.server.started[0].id;
+    assert!(matches!(pair.server.machine.take_items(CallRef::Peer(id), 0, now), Taken::End));
+}
+
+/// A handler that looked for items after its caller had given up, and before it was dropped, saw their end.
+#[test]
+fn a_cancelled_caller_has_not_ended_its_items() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let key = pair.client.machine.call(streaming(true, false, None), now).unwrap();
+    pair.drive();
+    let id = pair.server.started[0].id;
+    pair.client.machine.cancel(key, now);
+    pair.drive();
+    assert_eq!(pair.server.stopped.len(), 1);
+    assert!(matches!(pair.server.machine.take_items(CallRef::Peer(id), 0, now), Taken::Gone));
+}
+
+/// A stream whose application was not done with earlier items asked for more than there is to lend, and stood first in
+/// the line for ever.
+#[test]
+fn no_stream_asks_for_a_larger_loan_than_there_is() {
+    let config = Config { credit: 1_000, credit_spare: 200_000, ..Config::default() };
+    let mut pair = Pair::with(config, Config::default());
+    let now = pair.now;
+    let mut streams = Vec::new();
+    for nth in 0..2 {
+        let key = pair.client.machine.call(streaming(false, true, None), now).unwrap();
+        pair.drive();
+        let id = pair.server.started[nth].id;
+        pair.server.machine.open_stream(id, &Metadata::new(), now);
+        streams.push((CallRef::Own(key), CallRef::Peer(id), batch(&[500, 100_984, 100_984]), [0, 0], 0));
+    }
+    for _ in 0..100 {
+        for (own, peer, items, done, taken) in &mut streams {
+            pair.server.machine.push_items(*peer, items, now).unwrap();
+            pair.drive();
+            // An application that is done with an item one look later.
+            let [older, newer] = std::mem::take(done);
+            done[0] = newer;
+            if let Taken::Items(batch) = pair.client.machine.take_items(*own, older, now) {
+                (done[1], *taken) = (batch.size() as u64 - 4 + 16, *taken + 1);
+            }
+            pair.drive();
+        }
+    }
+    assert_eq!(streams.iter().map(|stream| stream.4).collect::<Vec<_>>(), [3, 3]);
+}
+
+/// Only the first item of a batch was held against the receiver's limit.
+#[test]
+fn an_item_too_large_is_refused_at_home_wherever_it_stands() {
+    let mut pair = Pair::with(Config::default(), Config { message: 100, ..Config::default() });
+    let now = pair.now;
+    let key = pair.client.machine.call(streaming(true, false, None), now).unwrap();
+    let mut items = batch(&[5, 101]);
+    pair.client.machine.push_items(CallRef::Own(key), &mut items, now).unwrap();
+    pair.drive();
+    assert_eq!((pair.client.writable.len(), pair.server.stopped.len()), (1, 0));
+    let error = pair.client.machine.push_items(CallRef::Own(key), &mut items, now).unwrap_err();
+    assert!(error.message().contains("receiver"), "{error}");
+}
+
+/// An item that was too large took the answer with it that was already on its way.
+#[test]
+fn items_that_nobody_reads_any_more_do_not_end_an_answer() {
+    let mut pair = Pair::with(Config::default(), Config { credit_spare: 0, ..Config::default() });
+    let now = pair.now;
+    let key = pair.client.machine.call(streaming(true, false, None), now).unwrap();
+    pair.drive();
+    let id = pair.server.started[0].id;
+    pair.server.writes = false;
+    pair.server.machine.answer(id, reply(300_000), now);
+    pair.client.machine.push_items(CallRef::Own(key), &mut batch(&[300_000]), now).unwrap();
+    pair.drive();
+    pair.server.writes = true;
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap().len(), 300_000);
+    pair.server.machine.assert_empty();
+}
+
+/// The same items counted as progress when they came a moment later.
+#[test]
+fn items_that_come_with_their_call_are_progress() {
+    let mut pair = Pair::new();
+    let deadline = Some(Deadline::after(pair.now, Duration::from_secs(10)));
+    let key = pair.client.machine.call(streaming(true, false, deadline), pair.now).unwrap();
+    pair.client.machine.push_items(CallRef::Own(key), &mut batch(&[5]), pair.now).unwrap();
+    pair.client.machine.finish_items(key, pair.now);
+    pair.pass(Duration::from_secs(30));
+    assert!(pair.server.stopped.is_empty() && pair.client.ended.is_empty());
+    pair.pass(Duration::from_secs(31));
+    assert_eq!(pair.server.stopped.len(), 1);
+}
+
+/// Between two CREDITs nothing moved that its sender could see.
+#[test]
+fn a_reader_that_is_slow_keeps_its_stream() {
+    for finishes in [false, true] {
+        let mut pair = Pair::new();
+        let key = pair.client.machine.call(streaming(true, false, None), pair.now).unwrap();
+        pair.drive();
+        let call = CallRef::Peer(pair.server.started[0].id);
+        // Each is a batch of its own.
+        for _ in 0..10 {
+            pair.drive();
+            pair.client.machine.push_items(CallRef::Own(key), &mut batch(&[17_000]), pair.now).unwrap();
+        }
+        if finishes {
+            pair.client.machine.finish_items(key, pair.now);
+        }
+        let mut done = 0;
+        for nth in 0..10 {
+            let Taken::Items(batch) = pair.server.machine.take_items(call, done, pair.now) else {
+                panic!("item {nth} is there")
+            };
+            done = batch.size() as u64 - 4 + 16;
+            pair.pass(Duration::from_secs(40));
+            assert!(pair.server.stopped.is_empty() && pair.client.ended.is_empty(), "item {nth}");
+        }
+        // Who does not read at all does not.
+        pair.pass(Duration::from_secs(21));
+        assert_eq!((pair.server.stopped.len(), pair.client.ended.len()), (1, 1));
+    }
+}
+
+/// What was pushed for a call that was over stayed with its application for ever.
+#[test]
+fn items_of_a_call_that_is_over_are_dropped() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let key = pair.client.machine.call(streaming(true, false, None), now).unwrap();
+    pair.drive();
+    pair.client.machine.cancel(key, now);
+    let mut items = batch(&[5]);
+    pair.client.machine.push_items(CallRef::Own(key), &mut items, now).unwrap();
+    assert!(items.is_empty());
 }

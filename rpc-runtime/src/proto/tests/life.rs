@@ -85,7 +85,7 @@ fn a_blocked_write_that_moves_is_a_sign_of_life() {
     pair.server.writes = false;
     pair.client.writes = false;
     pair.client.call(&vec![0; 100_000], pair.now);
-    let segment = pair.client.machine.poll_transmit().unwrap();
+    let segment = pair.client.machine.poll_transmit(pair.now).unwrap();
     for _ in 0..8 {
         pair.client.machine.handle_blocked(pair.now);
         pair.pass(8 * SECOND);

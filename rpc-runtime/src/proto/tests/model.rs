@@ -319,6 +319,7 @@ impl World {
             metadata,
             arguments: arguments.clone(),
             oneway,
+            stream: None,
         };
         let accepting = end.machine.takes_calls();
         match end.machine.call(call, self.now) {
@@ -450,12 +451,13 @@ impl World {
         match event {
             Event::Ready(_) | Event::Refused(_) => {}
             Event::Retire => assert!(!end.machine.takes_calls()),
+            Event::Opened { .. } | Event::Readable(_) | Event::Writable(_) => panic!("no call has a stream"),
             Event::Written { key } => {
                 let entry = *end.calls.get(&key).expect("it has not ended and is waited for");
                 let first = std::mem::replace(&mut self.ledger[entry].oneway, false);
                 assert!(first, "a oneway call is written once, and no other is said to be");
             }
-            Event::Ended { key, outcome, unseen } => {
+            Event::Ended { key, outcome, unseen, .. } => {
                 let entry = end.calls.remove(&key).expect("a call ends once, and never after its cancel");
                 if let Received::Error(error) = &outcome
                     && (error.code(), error.delivery()) == (Code::UNAVAILABLE, Delivery::Unknown)
@@ -514,7 +516,7 @@ impl World {
     fn grab(&mut self, at: usize) {
         let end = &mut self.ends[at];
         if end.hand.len() < 3
-            && let Some(segment) = end.machine.poll_transmit()
+            && let Some(segment) = end.machine.poll_transmit(self.now)
         {
             assert!(!segment.is_empty());
             end.hand.push_back((segment, 0));

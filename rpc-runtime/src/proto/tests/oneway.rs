@@ -37,7 +37,7 @@ fn a_segment_that_is_taken_in_parts_is_written_with_its_last_byte() {
     let mut pair = Pair::new();
     let now = pair.now;
     let key = pair.client.tell(b"x", now);
-    let segment = pair.client.machine.poll_transmit().unwrap();
+    let segment = pair.client.machine.poll_transmit(pair.now).unwrap();
     for _ in 1..segment.len() {
         pair.client.machine.handle_written(1, now);
         assert!(pair.client.machine.poll_event().is_none());
@@ -149,7 +149,7 @@ fn one_that_is_refused_after_it_was_written_is_handed_back_as_it_was() {
     let id = pair.server.started.remove(0).id;
     let refused = RpcError::new(Code::UNAVAILABLE, Delivery::Refused, "elsewhere").with_resend();
     pair.server.machine.answer(id, Answer::Error(refused), now);
-    let to_client = pair.server.machine.poll_transmit().unwrap();
+    let to_client = pair.server.machine.poll_transmit(pair.now).unwrap();
     pair.client.machine.handle_read(&to_client, now);
     let Some(Event::Ended { outcome, unseen: Some(call), .. }) = pair.client.machine.poll_event() else {
         panic!("it ends, and comes back")

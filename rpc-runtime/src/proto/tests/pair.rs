@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::call::{Deadline, Metadata, RpcError};
+use crate::call::{Batch, Deadline, Metadata, RpcError};
 use crate::proto::{
-    Answer, CallId, CallKey, Config, Connection, ConnectionError, Event, IncomingCall, OutgoingCall,
+    Answer, CallId, CallKey, CallRef, Config, Connection, ConnectionError, Event, IncomingCall, OutgoingCall,
     Received, Refusal, Side, Stop,
 };
 
@@ -18,6 +18,11 @@ pub(super) struct End {
     pub(super) ended: Vec<(CallKey, Received)>,
     /// Oneway calls that were written, in their order.
     pub(super) written: Vec<CallKey>,
+    pub(super) opened: Vec<CallKey>,
+    pub(super) readable: Vec<CallRef>,
+    pub(super) writable: Vec<CallRef>,
+    /// Items that came with the ends of calls.
+    pub(super) unread_items: Vec<Batch>,
     pub(super) stopped: Vec<(CallId, Stop)>,
     pub(super) refused: Vec<Refusal>,
     pub(super) started: Vec<IncomingCall>,
@@ -38,6 +43,10 @@ impl End {
             unread: Vec::new(),
             ended: Vec::new(),
             written: Vec::new(),
+            opened: Vec::new(),
+            readable: Vec::new(),
+            writable: Vec::new(),
+            unread_items: Vec::new(),
             stopped: Vec::new(),
             refused: Vec::new(),
             started: Vec::new(),
@@ -71,7 +80,13 @@ impl End {
             match event {
                 Event::Ready(_) => self.ready = true,
                 Event::Written { key } => self.written.push(key),
-                Event::Ended { key, outcome, .. } => self.ended.push((key, outcome)),
+                Event::Ended { key, outcome, unread, .. } => {
+                    self.ended.push((key, outcome));
+                    self.unread_items.extend(unread);
+                }
+                Event::Opened { key, .. } => self.opened.push(key),
+                Event::Readable(call) => self.readable.push(call),
+                Event::Writable(call) => self.writable.push(call),
                 Event::Stop { id, why } => self.stopped.push((id, why)),
                 Event::Refused(reason) => self.refused.push(reason),
                 Event::Retire => self.retired = true,
@@ -91,7 +106,7 @@ impl End {
     fn write(&mut self, now: Instant) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.writes
-            && let Some(segment) = self.machine.poll_transmit()
+            && let Some(segment) = self.machine.poll_transmit(now)
         {
             bytes.extend_from_slice(&segment);
             // In two pieces, as a socket may take them.
@@ -155,12 +170,14 @@ pub(super) fn outgoing(arguments: &[u8], deadline: Option<Deadline>) -> Outgoing
         metadata: Metadata::new(),
         arguments: arguments.to_vec(),
         oneway: false,
+        stream: None,
     }
 }
 
 pub(super) fn bytes_of(outcome: Received) -> Result<Vec<u8>, RpcError> {
     match outcome {
         Received::Reply { body, .. } | Received::App { detail: body, .. } => Ok(body.bytes().to_vec()),
+        Received::End { .. } => Ok(b"end".to_vec()),
         Received::Error(error) => Err(error),
     }
 }

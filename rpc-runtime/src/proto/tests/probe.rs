@@ -19,6 +19,17 @@ pub(super) fn adds_up(machine: &mut Connection, lent: usize, config: &Config) {
     machine.assert_adds_up(lent, config);
 }
 
+/// Credit for items is where both sides say that it is; if nothing is under way, none of it is either.
+pub(super) fn conserves_credit([a, b]: [&mut Connection; 2], quiet: bool) {
+    for (sender, receiver) in [(a.unspent(), b.ungiven()), (b.unspent(), a.ungiven())] {
+        for (id, unspent) in sender {
+            let Some(granted) = receiver.get(&id) else { continue };
+            assert!(unspent <= *granted, "call {id}: {unspent} may be sent, {granted} may come");
+            assert!(!quiet || unspent == *granted, "call {id}: {unspent} may be sent, {granted} may come");
+        }
+    }
+}
+
 /// Nothing waits for a reason that is gone.
 pub(super) fn is_settled(machine: &mut Connection, now: Instant) {
     machine.assert_settled(now);

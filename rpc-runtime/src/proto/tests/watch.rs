@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::proto::Side;
-use crate::wire::{Flags, Kind, PREFACE, split};
+use crate::wire::{Flags, Header, Kind, PREFACE, split};
 
 /// What has been seen of one direction.
 #[derive(Default)]
@@ -16,9 +16,20 @@ pub(super) struct Watch {
     answered: BTreeSet<u32>,
     cancelled: BTreeSet<u32>,
     granted: BTreeSet<u32>,
+    /// Calls may have streams: a CREDIT may come more than once.
+    streams: bool,
+    opened: BTreeSet<u32>,
+    ended: BTreeSet<u32>,
+    /// Calls of which an item has begun and not ended.
+    inside: BTreeSet<u32>,
 }
 
 impl Watch {
+    /// Looks at calls that may have streams.
+    pub(super) fn of_streams() -> Self {
+        Self { streams: true, ..Self::default() }
+    }
+
     /// Looks at more bytes of the side that is called `sender`.
     pub(super) fn see(&mut self, bytes: &[u8], sender: Side) {
         self.bytes.extend_from_slice(bytes);
@@ -31,14 +42,15 @@ impl Watch {
         while self.began
             && let Some(frame) = split(rest).expect("what a machine writes is well formed")
         {
-            let header = frame.header.expect("of a known kind");
-            self.frame(header.kind, header.flags.has(Flags::MORE), header.id, sender);
+            self.frame(frame.header.expect("of a known kind"), sender);
             rest = &rest[frame.size..];
         }
         self.bytes = rest.to_vec();
     }
 
-    fn frame(&mut self, kind: Kind, more: bool, id: u32, sender: Side) {
+    fn frame(&mut self, header: Header, sender: Side) {
+        let Header { kind, flags, id } = header;
+        let more = flags.has(Flags::MORE);
         assert_eq!(kind != Kind::Hello, self.greeted, "HELLO comes first and once");
         self.greeted = true;
         match kind {
@@ -62,12 +74,38 @@ impl Watch {
             Kind::Reply | Kind::Error => {
                 assert!(!sender.owns(id), "an answer to the own call {id}");
                 assert!(!self.answered.contains(&id), "more of call {id} after its last frame");
+                let ends_a_part = kind == Kind::Error && !flags.has(Flags::APP);
+                assert!(ends_a_part || !self.inside.contains(&id), "the answer of call {id} inside an item");
                 if !more {
                     self.answered.insert(id);
                 }
             }
-            Kind::Credit => assert!(self.granted.insert(id), "a second CREDIT {id}"),
+            Kind::Item | Kind::End => self.stream(header, sender),
+            Kind::Credit => assert!(self.granted.insert(id) || self.streams, "a second CREDIT {id}"),
             _ => assert_eq!(id, 0),
+        }
+    }
+
+    /// A frame of a stream.
+    fn stream(&mut self, header: Header, sender: Side) {
+        let Header { kind, flags, id } = header;
+        if sender.owns(id) {
+            assert!(id <= self.highest && !self.incomplete.contains(&id), "items of call {id} before it");
+            assert!(!self.cancelled.contains(&id), "items of call {id} after its CANCEL");
+            assert!(!self.ended.contains(&id), "items of call {id} after their END");
+        } else {
+            assert!(!self.answered.contains(&id), "items of call {id} after its last frame");
+            let opens = kind == Kind::Item && flags.has(Flags::OPEN);
+            assert_eq!(opens, self.opened.insert(id), "the stream of call {id} opens once, and first");
+        }
+        match kind {
+            Kind::End => {
+                assert!(!self.inside.contains(&id), "the END of call {id} inside an item");
+                let ends = if sender.owns(id) { &mut self.ended } else { &mut self.answered };
+                ends.insert(id);
+            }
+            _ if flags.has(Flags::MORE) => drop(self.inside.insert(id)),
+            _ => drop(self.inside.remove(&id)),
         }
     }
 }

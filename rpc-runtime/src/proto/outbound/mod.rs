@@ -1,12 +1,15 @@
 //! Owns [`Outbound`]: the calls that this side makes, from the queue to the answer. Does not own the frames it
-//! writes (`output`) nor the budget for what arrives (`assembly`).
+//! writes (`output`) nor the budget for what arrives (`assembly`). Their streams are in `streams`.
 
-use std::collections::{BTreeMap, VecDeque};
+mod places;
+mod streams;
+
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use slab::Slab;
 
-use crate::call::{Code, Deadline, Delivery, RpcError};
+use crate::call::{Batch, Code, Deadline, Delivery, RpcError};
 use crate::limits;
 use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
 use crate::proto::assembly::{Assembled, Partial};
@@ -16,11 +19,13 @@ use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
 use crate::proto::output::Output;
-use crate::proto::refusals::{check_head, expired, retired, spent, too_large};
+use crate::proto::queue::Queue;
+use crate::proto::refusals::{expired, retired, spent, too_large};
+use crate::proto::stream::{self, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::unwritten::Unwritten;
 use crate::proto::{Config, ConnectionError, Misbehaviour, Side};
-use crate::wire::{CallHead, Flags, Goaway, Header, Hello, Kind, write_cancel};
+use crate::wire::{CallHead, Flags, Goaway, Header, Hello, Kind, StreamTimes, write_cancel};
 
 /// Where a call of this side is.
 ///
@@ -58,6 +63,7 @@ struct Call {
     sent: Option<Instant>,
     /// The part of the answer that is here.
     answer: Option<(AnswerHead, Partial)>,
+    streams: Option<Box<Streams>>,
 }
 
 /// The calls that this side makes.
@@ -69,8 +75,9 @@ pub(super) struct Outbound {
     next_id: u32,
     calls: Slab<Call>,
     open: IdTable<usize>,
-    queue: BTreeMap<u64, usize>,
-    turns: u64,
+    queue: Queue,
+    /// How many of the open calls have a stream.
+    streaming: u32,
     held: usize,
     unwritten: Unwritten,
     earliest: Earliest,
@@ -86,8 +93,8 @@ impl Outbound {
             next_id: config.first_id.unwrap_or_else(|| side.first_id()),
             calls: Slab::new(),
             open: IdTable::new(),
-            queue: BTreeMap::new(),
-            turns: 0,
+            queue: Queue::default(),
+            streaming: 0,
             held: 0,
             unwritten: Unwritten::default(),
             earliest: Earliest::default(),
@@ -109,13 +116,16 @@ impl Outbound {
             return Err(Box::new(Untaken { error, call }));
         }
         self.held += call.arguments.len();
-        self.earliest.note(call.deadline);
-        let (deadline, asked) = (call.deadline, tools.now);
-        let turn = self.turns;
-        self.turns += 1;
+        let total = call.stream.and_then(|usage| usage.total);
+        let (deadline, asked) = (Deadline::earlier(call.deadline, total), tools.now);
+        self.earliest.note(deadline);
+        let turn = self.queue.turn();
+        let streaming = call.stream.is_some();
+        let streams = call.stream.map(|usage| Box::new(Streams::made(usage, tools.config)));
         let state = State::Queued { turn, call };
-        let key = self.calls.insert(Call { id: 0, state, deadline, asked, sent: None, answer: None });
-        self.queue.insert(turn, key);
+        let entry = Call { id: 0, state, deadline, asked, sent: None, answer: None, streams };
+        let key = self.calls.insert(entry);
+        self.queue.push(turn, streaming, key);
         self.dispatch(tools);
         Ok(CallKey(key))
     }
@@ -129,13 +139,11 @@ impl Outbound {
 
     /// Sends what waits, as far as there are places and room.
     pub(super) fn dispatch(&mut self, tools: &mut Tools<'_>) {
-        while self.has_place(tools)
-            && let Some((&turn, &key)) = self.queue.first_key_value()
-        {
+        while self.has_place(tools) && self.queue.len() > 0 {
             if self.next_id > limits::LAST_ID {
                 return self.retire(tools);
             }
-            self.queue.remove(&turn);
+            let Some(key) = self.queue.pop(self.has_stream_place(tools.config)) else { return };
             self.send(key, tools);
         }
     }
@@ -146,7 +154,7 @@ impl Outbound {
             self.retired = true;
             tools.events.push_back(Event::Retire);
         }
-        while let Some((_, key)) = self.queue.pop_first() {
+        while let Some(key) = self.queue.pop(true) {
             self.end(key, Received::Error(retired()), tools);
         }
     }
@@ -178,12 +186,19 @@ impl Outbound {
             }
             return Ok(());
         }
+        if header.kind == Kind::Reply && call.streams.as_ref().is_some_and(|streams| streams.takes) {
+            return Err(Misbehaviour::OutOfState { id, kind: Kind::Reply }.into());
+        }
         let whole_error = header.kind == Kind::Error && !header.flags.has(Flags::APP);
         if whole_error {
             let error = read_error(header.flags, body)?;
             self.end(key, Received::Error(error), tools);
             return Ok(());
         }
+        if call.streams.as_ref().is_some_and(|streams| streams.is_part_way()) {
+            return Err(Misbehaviour::WrongTotal { id }.into());
+        }
+        let opened = call.streams.as_ref().is_some_and(|streams| streams.opened);
         let (head, assembled) = match call.answer.take() {
             Some((head, partial)) => {
                 if matches!(head, AnswerHead::App(_)) != (header.kind == Kind::Error) {
@@ -199,17 +214,18 @@ impl Outbound {
                     return Ok(());
                 }
                 Begun::TooLarge(error) => {
-                    self.give_up(key, tools);
-                    tools.events.push_back(Event::Ended {
-                        key: CallKey(key),
-                        outcome: Received::Error(error),
-                        unseen: None,
-                    });
+                    self.fail(key, error, tools);
                     return Ok(());
+                }
+                // After OPEN a CREDIT is for items, so nothing can be granted here.
+                Begun::Assembled(_, Assembled::Partly(partial)) if opened && partial.waits() => {
+                    partial.abandon(tools.budget);
+                    return Err(Misbehaviour::Ungranted { id }.into());
                 }
                 Begun::Assembled(head, assembled) => (head, assembled),
             },
         };
+        self.moved(key, tools);
         match assembled {
             Assembled::Partly(partial) => {
                 if let Some(call) = self.calls.get_mut(key) {
@@ -245,7 +261,13 @@ impl Outbound {
     }
 
     /// The last part of a call's arguments is framed; a call that is gone does not want its buffer back.
-    pub(super) fn handle_framed(&mut self, id: u32, payload: Vec<u8>, end: u64) -> Option<Vec<u8>> {
+    pub(super) fn handle_framed(
+        &mut self,
+        id: u32,
+        payload: Vec<u8>,
+        end: u64,
+        tools: &mut Tools<'_>,
+    ) -> Option<Vec<u8>> {
         let Some(&mut key) = self.open.get_mut(id) else { return Some(payload) };
         let Some(entry) = self.calls.get_mut(key) else { return Some(payload) };
         match std::mem::replace(&mut entry.state, State::Abandoned) {
@@ -253,6 +275,7 @@ impl Outbound {
                 call.arguments = payload;
                 self.unwritten.note(&call, end, key);
                 entry.state = State::Sent { end, held: arguments, call };
+                self.arguments_framed(key, tools);
                 None
             }
             other => {
@@ -299,9 +322,7 @@ impl Outbound {
         for key in due {
             let delivery = self.delivery(key, None, tools.output);
             let text = self.spent(key, tools.now);
-            self.give_up(key, tools);
-            let outcome = Received::Error(expired(delivery, text));
-            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None });
+            self.fail(key, expired(delivery, text), tools);
         }
     }
 
@@ -376,35 +397,6 @@ impl Outbound {
 
     // ----- inside -----
 
-    /// Whether a further call can be sent.
-    fn has_place(&self, tools: &Tools<'_>) -> bool {
-        self.peer.as_ref().is_some_and(|peer| self.open.len() < peer.in_flight as usize)
-            && tools.output.backlog() < tools.config.output
-    }
-
-    /// Whether a call can be taken.
-    fn check(&self, call: &OutgoingCall, tools: &Tools<'_>) -> Result<(), RpcError> {
-        if self.retired {
-            return Err(retired());
-        }
-        if call.deadline.is_some_and(|deadline| deadline.has_passed(tools.now)) {
-            return Err(expired(Delivery::NotSent, "its time was over before it could be sent"));
-        }
-        check_head(call)?;
-        let size = call.arguments.len();
-        let largest =
-            self.peer.as_ref().map_or(u64::MAX, |peer| peer.message).min(tools.config.message as u64);
-        if size as u64 > largest {
-            return Err(too_large(size, largest));
-        }
-        let waits = !self.queue.is_empty() || !self.has_place(tools);
-        let full = waits && self.queue.len() >= tools.config.queue;
-        if full || self.held + size > tools.config.queue_bytes {
-            return Err(self.queue_full(tools.config));
-        }
-        Ok(())
-    }
-
     fn send(&mut self, key: usize, tools: &mut Tools<'_>) {
         let Some(peer) = &self.peer else { return };
         let Some(entry) = self.calls.get_mut(key) else { return };
@@ -417,36 +409,50 @@ impl Outbound {
             let outcome = Received::Error(too_large(size, peer.message));
             self.held -= size;
             self.calls.remove(key);
-            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None });
+            let unread = VecDeque::new();
+            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None, unread });
             return;
         }
         self.next_id += 2;
         entry.id = id;
+        let usage = call.stream;
+        if let Some(streams) = &mut entry.streams {
+            streams.begin(id, peer.credit, tools.now);
+        }
+        self.streaming += u32::from(usage.is_some());
         entry.sent = Some(tools.now);
         self.open.insert(id, key);
         let (names, mut first) = (&mut self.names, 0);
+        let flags = usage.map_or(Flags::NONE, stream::flags);
         let end = tools.output.frame(|out| {
             let method = names.method(&call.method, out);
             let remaining = call.deadline.map(|deadline| deadline.to_wire(tools.now));
-            let head = CallHead { method, remaining, metadata: &call.metadata };
-            let header = Header { kind: Kind::Call, flags: Flags::NONE, id };
+            let stream = usage.map(|usage| StreamTimes {
+                idle: usage.idle.map(|idle| u64::try_from(idle.as_micros()).unwrap_or(u64::MAX)),
+                total: usage.total.map(|total| total.to_wire(tools.now)),
+            });
+            let head = CallHead { method, remaining, stream, metadata: &call.metadata };
+            let header = Header { kind: Kind::Call, flags, id };
             first = write_first(out, header, &call.arguments, peer.eager, |frame| head.write(frame));
         });
         if first < size {
             let payload = std::mem::take(&mut call.arguments);
             entry.state = State::Sending { arguments: size, call };
-            let bulk = Bulk::new(id, Kind::Call, Flags::NONE, payload, first, peer.eager);
+            let bulk = Bulk::new(id, Kind::Call, flags, payload, first, peer.eager);
             tools.output.bulk.push(bulk);
         } else {
             self.unwritten.note(&call, end, key);
             entry.state = State::Sent { end, held: 0, call };
             self.held -= size;
+            self.arguments_framed(key, tools);
         }
     }
 
     /// Ends a call that is no longer waited for: it leaves the queue, or its callee is told.
-    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) {
-        let Some(call) = self.calls.get_mut(key) else { return };
+    /// Hands back items that nobody has taken.
+    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> VecDeque<Batch> {
+        let Some(call) = self.calls.get_mut(key) else { return VecDeque::new() };
+        let unread = call.streams.as_mut().map(|streams| streams.close(tools.spare)).unwrap_or_default();
         if let Some((_, partial)) = call.answer.take() {
             partial.abandon(tools.budget);
         }
@@ -454,7 +460,7 @@ impl Outbound {
             // ## Queued => ended: nobody else knows of it.
             State::Queued { turn, call } => {
                 self.held -= call.arguments.len();
-                self.queue.remove(&turn);
+                self.queue.remove(turn, call.stream.is_some());
                 self.calls.remove(key);
             }
             // ## Sending | Sent => Abandoned: it counts until the callee has said its last word.
@@ -471,16 +477,28 @@ impl Outbound {
                 let id = call.id;
                 call.deadline = None;
                 tools.pool.put(sent.arguments);
+                if sent.stream.is_some() {
+                    tools.output.withdraw(id);
+                }
                 tools.output.frame(|out| write_cancel(out, id));
             }
             State::Abandoned => {}
         }
+        unread
+    }
+
+    /// Gives a call up by itself, and tells the application.
+    fn fail(&mut self, key: usize, error: RpcError, tools: &mut Tools<'_>) {
+        let (key, unread) = (CallKey(key), self.give_up(key, tools));
+        let outcome = Received::Error(error);
+        tools.events.push_back(Event::Ended { key, outcome, unseen: None, unread });
     }
 
     /// Takes a call out of all tables and tells the application, unless it has given the call up.
     fn end(&mut self, key: usize, outcome: Received, tools: &mut Tools<'_>) {
-        let Some(gone) = self.forget(key, tools) else { return };
-        let may_resend = matches!(&outcome, Received::Error(error) if error.is_resend());
+        let begun = self.has_sent_items(key);
+        let (Some(gone), unread) = self.forget(key, tools) else { return };
+        let may_resend = !begun && matches!(&outcome, Received::Error(error) if error.is_resend());
         let unseen = match may_resend {
             true => Some(gone),
             false => {
@@ -488,20 +506,26 @@ impl Outbound {
                 None
             }
         };
-        tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen });
+        tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen, unread });
     }
 
-    /// Takes a call out of all tables; hands it back if the application still waited for it.
-    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<OutgoingCall> {
-        let entry = self.calls.try_remove(key)?;
+    /// Takes a call out of all tables; hands it back if the application still waited for it, with items that nobody has
+    /// taken.
+    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> (Option<OutgoingCall>, VecDeque<Batch>) {
+        let Some(mut entry) = self.calls.try_remove(key) else { return (None, VecDeque::new()) };
+        let mut unread = VecDeque::new();
+        if let Some(streams) = &mut entry.streams {
+            unread = streams.close(tools.spare);
+            self.streaming -= u32::from(!matches!(entry.state, State::Queued { .. }));
+        }
         if let Some((_, partial)) = entry.answer {
             partial.abandon(tools.budget);
         }
         self.open.remove(entry.id);
-        match entry.state {
+        let gone = match entry.state {
             State::Queued { turn, call } => {
                 self.held -= call.arguments.len();
-                self.queue.remove(&turn);
+                self.queue.remove(turn, call.stream.is_some());
                 Some(call)
             }
             // The answer came before the last argument byte left: the rest is of no use.
@@ -513,14 +537,21 @@ impl Outbound {
             State::Sent { end, held, call } => {
                 self.held -= held;
                 self.unwritten.forget(end);
+                if call.stream.is_some() {
+                    tools.output.withdraw(entry.id);
+                }
                 Some(call)
             }
             State::Abandoned => None,
-        }
+        };
+        (gone, unread)
     }
 
     /// What is known of a call that ends here and now.
     fn delivery(&self, key: usize, written: Option<u64>, output: &Output) -> Delivery {
+        if self.calls.get(key).and_then(|call| call.streams.as_ref()).is_some_and(|s| s.opened) {
+            return Delivery::Executed;
+        }
         let end = match self.calls.get(key).map(|call| (&call.state, call.id)) {
             None | Some((State::Queued { .. }, _)) => None,
             Some((State::Sending { .. }, id)) => output.framed_end(id),
@@ -538,6 +569,9 @@ impl Outbound {
     /// What the time of a call went into, from when it was given to this connection.
     fn spent(&self, key: usize, now: Instant) -> String {
         let Some(call) = self.calls.get(key) else { return String::new() };
+        if let Some(streams) = call.streams.as_ref().filter(|streams| streams.moved) {
+            return streams.spent(now);
+        }
         let what = match call.state {
             State::Queued { .. } if self.peer.is_none() => "waiting for the peer's HELLO",
             State::Queued { .. } => "waiting for a place on the connection",
@@ -545,16 +579,5 @@ impl Outbound {
             State::Sent { .. } | State::Abandoned => "sent and waiting for the answer",
         };
         spent(now, call.asked, call.sent, what)
-    }
-
-    fn queue_full(&self, config: &Config) -> RpcError {
-        let text = format!(
-            "the connection's queue is full: {} calls wait and {} bytes are held, at most {} and {} may (`queue`, `queue_bytes`)",
-            self.queue.len(),
-            self.held,
-            config.queue,
-            config.queue_bytes
-        );
-        RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
     }
 }

@@ -1,10 +1,10 @@
-//! Owns [`Request`] and [`Response`]: a call and its answer as they pass through callers, handlers and layers,
-//! encoded and opaque. Does not encode or decode: that is generated code's work, with `codec`.
+//! Owns [`Request`]: a call as it passes through callers, handlers and layers, encoded and opaque. Does not encode or
+//! decode: that is generated code's work, with `codec`.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::call::{CallOptions, Context, Deadline, Metadata, MethodDescriptor, Payload, Peer, RpcError};
+use crate::call::{CallOptions, Context, Deadline, Items, Metadata, MethodDescriptor, Payload, Peer};
 
 /// A call on its way: from the client through its layers to a connection, and on the other side from the
 /// connection through the server's layers to the service.
@@ -15,7 +15,10 @@ pub struct Request {
     arguments: Payload,
     metadata: Metadata,
     timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
+    total_timeout: Option<Duration>,
     deadline: Option<Deadline>,
+    items: Option<Items>,
     wait_for_ready: bool,
     peer: Option<Peer>,
     /// Which of a server's services has the method.
@@ -29,6 +32,8 @@ impl Request {
         Self {
             descriptor: Some(method),
             timeout: method.timeout,
+            idle_timeout: method.idle_timeout,
+            total_timeout: method.total_timeout,
             ..Self::by_name(method.full_name, arguments)
         }
     }
@@ -44,7 +49,10 @@ impl Request {
             arguments,
             metadata,
             timeout: None,
+            idle_timeout: None,
+            total_timeout: None,
             deadline: context.deadline(),
+            items: None,
             wait_for_ready: false,
             peer: None,
             service: 0,
@@ -59,9 +67,20 @@ impl Request {
         deadline: Option<Deadline>,
         peer: Peer,
     ) -> Self {
-        let (descriptor, timeout, wait_for_ready) = (None, None, false);
-        let (peer, service) = (Some(peer), 0);
-        Self { method, descriptor, arguments, metadata, timeout, deadline, wait_for_ready, peer, service }
+        Self {
+            method,
+            descriptor: None,
+            arguments,
+            metadata,
+            timeout: None,
+            idle_timeout: None,
+            total_timeout: None,
+            deadline,
+            items: None,
+            wait_for_ready: false,
+            peer: Some(peer),
+            service: 0,
+        }
     }
 
     /// The request with what the caller says about it.
@@ -74,6 +93,8 @@ impl Request {
     /// Applies what the caller said.
     pub(crate) fn apply(&mut self, options: &CallOptions) {
         self.timeout = options.timeout.or(self.timeout);
+        self.idle_timeout = options.idle_timeout.or(self.idle_timeout);
+        self.total_timeout = options.total_timeout.or(self.total_timeout);
         self.wait_for_ready |= options.wait_for_ready;
         for entry in options.metadata.iter() {
             self.metadata.put(entry.clone());
@@ -126,6 +147,41 @@ impl Request {
         self.timeout = Some(timeout);
     }
 
+    /// How long nothing may move on the call's streams once something has; `None` for the default.
+    pub const fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Sets how long nothing may move on the call's streams.
+    pub const fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.idle_timeout = Some(timeout);
+    }
+
+    /// How long a call with a stream may take in all; `None` without a limit.
+    pub const fn total_timeout(&self) -> Option<Duration> {
+        self.total_timeout
+    }
+
+    /// Sets how long a call with a stream may take in all.
+    pub const fn set_total_timeout(&mut self, timeout: Duration) {
+        self.total_timeout = Some(timeout);
+    }
+
+    /// The items that the caller sends.
+    pub const fn items(&self) -> Option<&Items> {
+        self.items.as_ref()
+    }
+
+    /// Sets the items that the caller sends.
+    pub(crate) fn set_items(&mut self, items: Items) {
+        self.items = Some(items);
+    }
+
+    /// Takes the items that the caller sends.
+    pub(crate) const fn take_items(&mut self) -> Option<Items> {
+        self.items.take()
+    }
+
     /// The instant after which nobody wants the answer: inherited on a client, the caller's on a server.
     pub const fn deadline(&self) -> Option<Deadline> {
         self.deadline
@@ -155,63 +211,3 @@ impl Request {
         (self.method, self.arguments, self.metadata)
     }
 }
-
-// ===== impl Response =====
-
-/// A service's answer on its way back: a value or the service's own error, encoded.
-#[derive(Debug)]
-pub struct Response {
-    body: Payload,
-    is_app_error: bool,
-    metadata: Metadata,
-    attempts: u32,
-}
-
-impl Response {
-    /// An answer with an encoded value.
-    pub const fn value(body: Payload) -> Self {
-        Self { body, is_app_error: false, metadata: Metadata::new(), attempts: 1 }
-    }
-
-    /// An answer with the service's own error, encoded.
-    pub const fn app_error(body: Payload) -> Self {
-        Self { body, is_app_error: true, metadata: Metadata::new(), attempts: 1 }
-    }
-
-    /// Whether the service answered with its own error.
-    pub const fn is_app_error(&self) -> bool {
-        self.is_app_error
-    }
-
-    /// The encoded value or error.
-    pub const fn body(&self) -> &Payload {
-        &self.body
-    }
-
-    /// What came beside the answer.
-    pub const fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    /// What goes beside the answer, to be changed by a layer.
-    pub const fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
-    }
-
-    /// How many times the call was sent, this answer's included.
-    pub const fn attempts(&self) -> u32 {
-        self.attempts
-    }
-
-    pub(crate) const fn set_attempts(&mut self, attempts: u32) {
-        self.attempts = attempts;
-    }
-
-    /// The parts: body, whether it is the service's own error, metadata.
-    pub(crate) fn into_parts(self) -> (Payload, bool, Metadata) {
-        (self.body, self.is_app_error, self.metadata)
-    }
-}
-
-/// What a call ends with below the typed client: an answer, or what happened instead.
-pub type CallResult = Result<Response, RpcError>;

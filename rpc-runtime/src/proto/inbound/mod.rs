@@ -1,5 +1,9 @@
 //! Owns [`Inbound`]: the calls that the peer makes, from the first frame to the last. Does not run handlers and
-//! does not know methods: it says which call is to be started, and writes what is answered.
+//! does not know methods: it says which call is to be started, and writes what is answered. Their streams are in
+//! `streams`.
+
+mod opening;
+mod streams;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,16 +16,11 @@ use crate::proto::deadlines::Earliest;
 use crate::proto::event::{Answer, Body, Event, IncomingCall, MethodName, Refusal, Stop};
 use crate::proto::id::{CallId, IdTable};
 use crate::proto::names::NamesIn;
-use crate::proto::refusals::{
-    check_answer, expired_before_start, metadata_too_large, name_too_long, refuse_metadata, refuse_size,
-    stopped_handler,
-};
+use crate::proto::refusals::{check_answer, expired_before_start, refuse_item, stopped_handler};
+use crate::proto::stream::{Receiving, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
-use crate::wire::{
-    CallStart, ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Method, Name, ReplyHead, WireError,
-    metadata_size,
-};
+use crate::wire::{ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Name, ReplyHead, metadata_size};
 
 /// Where a call of the peer is.
 ///
@@ -35,6 +34,9 @@ use crate::wire::{
 ///                    │ poll_start
 ///                    └─▶ ended
 /// ```
+///
+/// A call whose stream is open goes from Running to Finishing if items of it have still to be framed when it is
+/// answered, and then on as if it were answered only now.
 ///
 /// Whatever this side itself has to say of a call waits in the same line as its start and is written only while
 /// there is room in the output. A peer that provokes errors and does not read them thus runs out of places
@@ -51,6 +53,8 @@ enum State {
     Running,
     /// A handler has it and is to be dropped.
     Stopping { why: Stop },
+    /// Its handler has ended; this is its answer, which follows the items that are in the bulk queue.
+    Finishing { answer: Answer },
     /// Its answer is in the bulk queue.
     Answering,
 }
@@ -66,6 +70,7 @@ struct Start {
 struct Call {
     state: State,
     deadline: Option<Deadline>,
+    streams: Option<Box<Streams>>,
 }
 
 /// The calls that the peer makes.
@@ -81,6 +86,8 @@ pub(super) struct Inbound {
     last: Option<u32>,
     earliest: Earliest,
     names: NamesIn,
+    /// How many of the open calls have a stream.
+    streaming: u32,
 }
 
 impl Inbound {
@@ -92,6 +99,7 @@ impl Inbound {
             last: None,
             earliest: Earliest::default(),
             names: NamesIn::default(),
+            streaming: 0,
         }
     }
 
@@ -128,7 +136,7 @@ impl Inbound {
                         call.state = State::Waiting { start, arguments };
                     }
                     Err(error) => {
-                        self.open.remove(id);
+                        self.forget(id, tools);
                         return Err(error);
                     }
                 }
@@ -192,8 +200,22 @@ impl Inbound {
                 State::Waiting { start, arguments } => {
                     let Start { method, metadata } = start;
                     let deadline = call.deadline;
+                    let stream = call.streams.as_ref().map(|streams| streams.usage());
+                    let input = call.streams.as_ref().and_then(|streams| streams.input.as_ref());
+                    let moved = input.is_some_and(Receiving::has_begun);
                     self.earliest.note(deadline);
-                    return Some(IncomingCall { id: CallId(id), method, deadline, metadata, arguments });
+                    if moved {
+                        // Items that came with the call are progress, as those that come after it.
+                        self.moved(id, tools);
+                    }
+                    return Some(IncomingCall {
+                        id: CallId(id),
+                        method,
+                        deadline,
+                        metadata,
+                        arguments,
+                        stream,
+                    });
                 }
                 // ## Refused => ended
                 State::Refused { reason, error } => self.refuse(id, reason, &error, tools),
@@ -206,6 +228,7 @@ impl Inbound {
     /// Answers a call whose handler has ended. A call that is gone needs no answer.
     pub(super) fn answer(&mut self, id: CallId, answer: Answer, peer: &Hello, tools: &mut Tools<'_>) {
         let id = id.0;
+        let Some(answer) = self.after_items(id, answer, tools) else { return };
         match (self.state(id), &answer) {
             (Some(State::Running), _) | (Some(State::Stopping { .. }), Answer::Error(_)) => {}
             // Nobody waits for its payload, so nobody would grant the rest of a large one.
@@ -216,7 +239,12 @@ impl Inbound {
             _ => return,
         }
         match answer {
+            Answer::End { metadata } => self.end_stream(id, metadata, peer, tools),
             Answer::Error(error) => self.end_with(id, &error, tools),
+            Answer::Reply { .. } if self.takes(id) => {
+                let text = "a value was answered to a call that takes a stream";
+                self.end_with(id, &RpcError::new(Code::INTERNAL, Delivery::Executed, text), tools);
+            }
             Answer::Reply { metadata, payload } => {
                 let head = ReplyHead { metadata };
                 match check_answer(&head.metadata, payload.len(), peer, tools.config) {
@@ -236,7 +264,8 @@ impl Inbound {
             Answer::App { metadata, detail } => {
                 let head = ErrorHead { code: Code::UNKNOWN, message: String::new(), metadata };
                 let flags = Flags::APP.with(Flags::STARTED);
-                match check_answer(&head.metadata, detail.len(), peer, tools.config) {
+                let checked = check_answer(&head.metadata, detail.len(), peer, tools.config);
+                match checked.and_then(|()| self.check_detail(id, detail.len(), peer)) {
                     Ok(()) => {
                         let write = |frame: &mut FrameWriter<'_>| head.write(frame);
                         self.send(Header { kind: Kind::Error, flags, id }, write, detail, peer, tools);
@@ -263,9 +292,9 @@ impl Inbound {
     // ----- what happened -----
 
     /// The last part of an answer is framed.
-    pub(super) fn handle_framed(&mut self, id: u32) {
+    pub(super) fn handle_framed(&mut self, id: u32, tools: &mut Tools<'_>) {
         if matches!(self.state(id), Some(State::Answering)) {
-            self.open.remove(id);
+            self.forget(id, tools);
         }
     }
 
@@ -287,7 +316,8 @@ impl Inbound {
             }
         }
         for id in due {
-            self.stop(id, Stop::Expired, tools);
+            let why = if self.has_moved(id) { Stop::Idle } else { Stop::Expired };
+            self.stop(id, why, tools);
         }
     }
 
@@ -301,10 +331,7 @@ impl Inbound {
                     tools.events.push_back(Event::Stop { id: CallId(id), why: Stop::Lost });
                     Delivery::Executed
                 }
-                State::Answering => {
-                    tools.output.withdraw(id);
-                    Delivery::Executed
-                }
+                State::Answering | State::Finishing { .. } => Delivery::Executed,
                 State::Assembling { partial, .. } => {
                     partial.abandon(tools.budget);
                     Delivery::Refused
@@ -315,6 +342,8 @@ impl Inbound {
                 }
                 State::Refused { .. } => Delivery::Refused,
             };
+            // Of an answer or of items.
+            tools.output.withdraw(id);
             let error = RpcError::new(Code::UNAVAILABLE, delivery, reason).with_resend();
             self.end_with(id, &error, tools);
         }
@@ -324,14 +353,18 @@ impl Inbound {
     /// The connection is over: handlers are to be dropped, everything else is forgotten.
     pub(super) fn handle_lost(&mut self, tools: &mut Tools<'_>) {
         self.line.clear();
-        for (id, call) in self.open.drain() {
+        self.streaming = 0;
+        for (id, mut call) in self.open.drain() {
+            if let Some(streams) = &mut call.streams {
+                streams.close(tools.spare);
+            }
             match call.state {
                 State::Running | State::Stopping { .. } => {
                     tools.events.push_back(Event::Stop { id: CallId(id), why: Stop::Lost });
                 }
                 State::Assembling { partial, .. } => partial.abandon(tools.budget),
                 State::Waiting { arguments, .. } => tools.release(arguments),
-                State::Refused { .. } | State::Answering => {}
+                State::Refused { .. } | State::Finishing { .. } | State::Answering => {}
             }
         }
     }
@@ -359,8 +392,12 @@ impl Inbound {
     /// Calls beyond their deadline that nobody has stopped or is about to look at.
     #[cfg(test)]
     pub(super) fn overdue(&mut self, now: Instant) -> usize {
-        let waits =
-            |state: &State| matches!(state, State::Assembling { .. } | State::Running | State::Answering);
+        let waits = |state: &State| {
+            matches!(
+                state,
+                State::Assembling { .. } | State::Running | State::Finishing { .. } | State::Answering
+            )
+        };
         let over = |call: &Call| call.deadline.is_some_and(|deadline| deadline.has_passed(now));
         self.open.iter_mut().filter(|(_, call)| waits(&call.state) && over(call)).count()
     }
@@ -382,78 +419,13 @@ impl Inbound {
         self.open.get_mut(id).map(|call| &mut call.state)
     }
 
-    fn open_call(
-        &mut self,
-        id: u32,
-        flags: Flags,
-        body: &[u8],
-        tools: &mut Tools<'_>,
-    ) -> Result<(), ConnectionError> {
-        let limit = tools.config.in_flight;
-        if self.open.len() >= limit as usize {
-            return Err(Misbehaviour::TooManyCalls { limit }.into());
-        }
-        let more = flags.has(Flags::MORE);
-        let read = match CallStart::read(flags, body) {
-            // The head of a call goes on beyond its first frame: only metadata can be that long.
-            Err(WireError::Truncated { .. }) if more => {
-                return self.open_refused(id, None, metadata_too_large());
-            }
-            read => read?,
-        };
-        let deadline = read.remaining.map(|micros| Deadline::from_wire(micros, tools.now));
-        let method = match read.method {
-            // No method has such a name, and keeping it would cost memory that nobody counts.
-            Method::Text(name) if name.len() > limits::METHOD_NAME => {
-                return self.open_refused(id, deadline, name_too_long(name.len()));
-            }
-            Method::Text(name) => MethodName { name: name.into(), number: None },
-            Method::Bound(number) => {
-                MethodName { name: self.names.get(number)?.clone(), number: Some(number) }
-            }
-        };
-        let metadata = match read.metadata {
-            Ok(metadata) => metadata,
-            Err(unfit) => return self.open_refused(id, deadline, refuse_metadata(unfit)),
-        };
-        let (size, largest) = (read.payload.total, tools.config.largest_payload());
-        if size > largest {
-            return self.open_refused(id, deadline, refuse_size(size, largest));
-        }
-        let start = Start { method, metadata };
-        let assembled = Partial::begin(id, read.payload, more, tools.config.eager, tools.budget, tools.pool)?;
-        let state = match assembled {
-            Assembled::Partly(partial) => {
-                self.earliest.note(deadline);
-                State::Assembling { start, partial }
-            }
-            Assembled::Whole(arguments) => {
-                self.line.push_back(id);
-                State::Waiting { start, arguments }
-            }
-        };
-        self.open.insert(id, Call { state, deadline });
-        Ok(())
-    }
-
-    fn open_refused(
-        &mut self,
-        id: u32,
-        deadline: Option<Deadline>,
-        refused: (Refusal, RpcError),
-    ) -> Result<(), ConnectionError> {
-        let (reason, error) = refused;
-        self.line.push_back(id);
-        self.open.insert(id, Call { state: State::Refused { reason, error }, deadline });
-        Ok(())
-    }
-
     /// Moves a call that is cancelled or expired towards its end.
     fn stop(&mut self, id: u32, why: Stop, tools: &mut Tools<'_>) {
         let Some(call) = self.open.get_mut(id) else { return };
         let refused = || {
             let (reason, error) = match why {
-                Stop::Expired => (Refusal::Expired, expired_before_start()),
+                Stop::Expired | Stop::Idle => (Refusal::Expired, expired_before_start()),
+                Stop::ItemTooLarge { size, limit } => refuse_item(size, limit),
                 Stop::Cancelled | Stop::Lost => (
                     Refusal::Cancelled,
                     RpcError::new(
@@ -465,6 +437,11 @@ impl Inbound {
             };
             State::Refused { reason, error }
         };
+        if matches!(call.state, State::Assembling { .. } | State::Waiting { .. } | State::Running)
+            && let Some(streams) = &mut call.streams
+        {
+            streams.close(tools.spare);
+        }
         match std::mem::replace(&mut call.state, State::Running) {
             // ## Assembling => Refused
             State::Assembling { partial, .. } => {
@@ -480,10 +457,13 @@ impl Inbound {
             // ## Running => Stopping: the call counts until the handler is gone.
             State::Running => {
                 call.state = State::Stopping { why };
+                if call.streams.is_some() {
+                    tools.output.withdraw(id);
+                }
                 tools.events.push_back(Event::Stop { id: CallId(id), why });
             }
-            // ## Answering => ended: the rest of the answer is not wanted.
-            State::Answering => {
+            // ## (Finishing | Answering) => ended: the rest of the answer is not wanted.
+            State::Finishing { .. } | State::Answering => {
                 tools.output.withdraw(id);
                 let error = stopped_handler(why);
                 self.end_with(id, &error, tools);
@@ -499,7 +479,7 @@ impl Inbound {
 
     /// Writes an ERROR without detail as the call's last frame.
     fn end_with(&mut self, id: u32, error: &RpcError, tools: &mut Tools<'_>) {
-        self.open.remove(id);
+        self.forget(id, tools);
         let mut flags = Flags::NONE;
         if !error.delivery().is_harmless() {
             flags = flags.with(Flags::STARTED);
@@ -531,11 +511,24 @@ impl Inbound {
             if let Some(call) = self.open.get_mut(id) {
                 call.state = State::Answering;
                 self.earliest.note(call.deadline);
+                if let Some(streams) = &mut call.streams {
+                    // Nobody reads any more, and nothing of it may end the answer: that moves, and is watched as a write.
+                    streams.close(tools.spare);
+                    call.deadline = streams.total;
+                }
             }
             tools.output.bulk.push(Bulk::new(id, kind, flags, payload, first, peer.eager));
         } else {
-            self.open.remove(id);
+            self.forget(id, tools);
             tools.pool.put(payload);
+        }
+    }
+
+    /// Takes a call that is over out of all tables.
+    fn forget(&mut self, id: u32, tools: &mut Tools<'_>) {
+        if let Some(Call { streams: Some(mut streams), .. }) = self.open.remove(id) {
+            streams.close(tools.spare);
+            self.streaming -= 1;
         }
     }
 }

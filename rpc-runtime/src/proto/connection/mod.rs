@@ -1,11 +1,29 @@
 //! Owns [`Connection`]: routes frames, timers and commands to the sub-machines. Holds no state of its own
 //! beyond the phase; what a frame does is in `inbound` and `outbound`.
 
+/// Lends the parts that moving a call needs, beside the one that is being moved.
+macro_rules! tools {
+    ($self:ident, $now:expr) => {
+        Tools {
+            config: &$self.config,
+            output: &mut $self.output,
+            budget: &mut $self.budget,
+            spare: &mut $self.spare,
+            pool: &mut $self.pool,
+            events: &mut $self.events,
+            now: $now,
+        }
+    };
+}
+
+mod streams;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::limits;
 use crate::proto::assembly::Budget;
+use crate::proto::bulk::Framed;
 use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall, Untaken};
 use crate::proto::handshake::{Handshake, Progressed};
 use crate::proto::inbound::Inbound;
@@ -15,6 +33,7 @@ use crate::proto::output::Output;
 use crate::proto::phase::{Farewells, Phase};
 use crate::proto::pool::Pool;
 use crate::proto::progress::Progress;
+use crate::proto::stream::{MOST_CREDIT, Spare};
 use crate::proto::timer::Timer;
 use crate::proto::tools::Tools;
 use crate::proto::{CallId, CallKey, Config, ConnectionError, Misbehaviour, Side};
@@ -32,24 +51,11 @@ pub struct Connection {
     inbound: Inbound,
     output: Output,
     budget: Budget,
+    spare: Spare,
     pool: Pool,
     keepalive: Keepalive,
     progress: Progress,
     events: VecDeque<Event>,
-}
-
-/// Lends the parts that moving a call needs, beside the one that is being moved.
-macro_rules! tools {
-    ($self:ident, $now:expr) => {
-        Tools {
-            config: &$self.config,
-            output: &mut $self.output,
-            budget: &mut $self.budget,
-            pool: &mut $self.pool,
-            events: &mut $self.events,
-            now: $now,
-        }
-    };
 }
 
 impl Connection {
@@ -63,6 +69,8 @@ impl Connection {
         // With no room at all nothing would ever start.
         config.output = config.output.max(1);
         config.bulk = config.bulk.max(1);
+        // Nor would an item ever leave that costs more than its stream ever has.
+        config.credit = config.credit.clamp(limits::ITEM_OVERHEAD as u64 + 1, MOST_CREDIT);
         Self {
             side,
             phase: Phase::Handshaking,
@@ -72,6 +80,7 @@ impl Connection {
             inbound: Inbound::new(),
             output: Output::new(&config.hello()),
             budget: Budget::new(side, config.assembly),
+            spare: Spare::new(config.credit_spare),
             pool: Pool::default(),
             keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
             progress: Progress::new(config.write_stall),
@@ -223,16 +232,22 @@ impl Connection {
 
     /// The next bytes to write: one write to the transport. Bring the buffer back with
     /// [`recycle`](Self::recycle).
-    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
         let segment = self.output.poll()?;
-        while let Some((id, payload, end)) = self.output.poll_finished() {
-            if self.side.owns(id) {
-                if let Some(unwanted) = self.outbound.handle_framed(id, payload, end) {
-                    self.pool.put(unwanted);
+        while let Some((Framed { id, kind, payload }, end)) = self.output.poll_finished() {
+            let unwanted = match kind {
+                Kind::Item => {
+                    self.handle_items_framed(id, now);
+                    Some(payload)
                 }
-            } else {
-                self.inbound.handle_framed(id);
-                self.pool.put(payload);
+                Kind::Call => self.outbound.handle_framed(id, payload, end, &mut tools!(self, now)),
+                _ => {
+                    self.inbound.handle_framed(id, &mut tools!(self, now));
+                    Some(payload)
+                }
+            };
+            if let Some(unwanted) = unwanted {
+                self.pool.put(unwanted);
             }
         }
         Some(segment)
@@ -321,6 +336,8 @@ impl Connection {
         let reserved = self.outbound.reserved() + self.inbound.reserved();
         assert_eq!(self.budget.used(), reserved + lent, "the budget");
         assert!(self.budget.used() <= config.assembly);
+        let (own, peer) = (self.outbound.spare_held(), self.inbound.spare_held());
+        assert_eq!(self.spare.used().0, own + peer, "spare credit");
         assert_eq!(self.outbound.held(), self.outbound.counted(), "arguments that wait or leave");
         assert_eq!(self.output.bulk.answer_bytes(), self.output.bulk.counted(), "answers that leave");
         assert!(self.inbound.open() <= config.in_flight as usize);
@@ -332,9 +349,9 @@ impl Connection {
     #[track_caller]
     pub(super) fn assert_settled(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Open) {
-            let before = (self.outbound.queued(), self.budget.waiting());
+            let before = (self.outbound.queued(), self.budget.waiting(), self.spare.used().1);
             self.settle(now);
-            assert_eq!(before, (self.outbound.queued(), self.budget.waiting()));
+            assert_eq!(before, (self.outbound.queued(), self.budget.waiting(), self.spare.used().1));
             assert!(matches!(self.phase, Phase::Open), "it has nothing left to do");
         }
     }
@@ -357,6 +374,7 @@ impl Connection {
         let calls = (self.outbound_calls(), self.inbound_calls(), self.inbound.has_waiting());
         assert_eq!((calls, self.held_bytes()), (((0, 0), 0, false), (0, 0, 0)));
         assert!(self.outbound.is_written());
+        assert_eq!(self.spare.used(), (0, 0));
     }
 
     // ----- inside -----
@@ -393,16 +411,8 @@ impl Connection {
             Kind::Cancel => self.inbound.handle_cancel(id, &mut tools!(self, now)),
             Kind::Reply | Kind::Error if !own => wrong_side,
             Kind::Reply | Kind::Error => self.outbound.handle_answer(header, body, &mut tools!(self, now)),
-            Kind::Credit => {
-                let amount = wire::read_number(body)?;
-                if own {
-                    self.outbound.check_known(id)?
-                } else {
-                    self.inbound.check_known(id)?
-                }
-                self.output.bulk.credit(id, amount)?;
-                Ok(())
-            }
+            Kind::Item | Kind::End => self.handle_stream_frame(header, body, now),
+            Kind::Credit => self.handle_credit(id, wire::read_number(body)?, now),
             Kind::Ping => Ok(self.output.pong(wire::read_number(body)?)?),
             // Any bytes are a sign of life; the number is for those who measure.
             Kind::Pong => wire::read_number(body).map(drop).map_err(Into::into),
@@ -473,8 +483,9 @@ impl Connection {
                     let own = self.side.owns(id);
                     let known = if own { self.outbound.grant(id) } else { self.inbound.grant(id) };
                     debug_assert!(known, "a payload that waits for its grant belongs to an open call");
-                    self.output.credit(id, total);
+                    self.output.credit(id, total as u64);
                 }
+                self.lend(now);
                 self.outbound.dispatch(&mut tools!(self, now));
                 let idle = self.outbound.is_empty() && self.inbound.open() == 0;
                 if self.farewells.any() && idle && self.output.is_empty() {

@@ -1,0 +1,136 @@
+//! Owns [`Response`], a service's answer on its way back, and [`Items`], the streams that go beside calls and answers; both
+//! encoded and opaque. Does not encode or decode: that is generated code's work, with `codec`.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+
+use crate::call::{Batch, Caps, Metadata, Payload, RpcError};
+
+/// A service's answer on its way back: a value or the service's own error, encoded.
+#[derive(Debug)]
+pub struct Response {
+    body: Payload,
+    is_app_error: bool,
+    items: Option<Items>,
+    metadata: Metadata,
+    attempts: u32,
+}
+
+impl Response {
+    /// An answer with an encoded value.
+    pub const fn value(body: Payload) -> Self {
+        Self { body, is_app_error: false, items: None, metadata: Metadata::new(), attempts: 1 }
+    }
+
+    /// An answer with the service's own error, encoded.
+    pub const fn app_error(body: Payload) -> Self {
+        Self { body, is_app_error: true, items: None, metadata: Metadata::new(), attempts: 1 }
+    }
+
+    /// An answer with a stream of encoded items.
+    pub fn stream(items: Items) -> Self {
+        Self { items: Some(items), ..Self::value(Payload::default()) }
+    }
+
+    /// The stream of encoded items, if the service answered with one.
+    pub const fn items(&self) -> Option<&Items> {
+        self.items.as_ref()
+    }
+
+    /// Takes the stream of encoded items out.
+    pub(crate) const fn take_items(&mut self) -> Option<Items> {
+        self.items.take()
+    }
+
+    /// Whether the service answered with its own error.
+    pub const fn is_app_error(&self) -> bool {
+        self.is_app_error
+    }
+
+    /// The encoded value or error.
+    pub const fn body(&self) -> &Payload {
+        &self.body
+    }
+
+    /// What came beside the answer.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// What goes beside the answer, to be changed by a layer.
+    pub const fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
+    /// How many times the call was sent, this answer's included.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) const fn set_attempts(&mut self, attempts: u32) {
+        self.attempts = attempts;
+    }
+
+    /// The parts: body, whether it is the service's own error, metadata.
+    pub(crate) fn into_parts(self) -> (Payload, bool, Metadata) {
+        (self.body, self.is_app_error, self.metadata)
+    }
+}
+
+/// What a call ends with below the typed client: an answer, or what happened instead.
+pub type CallResult = Result<Response, RpcError>;
+
+// ===== impl Items =====
+
+/// A stream of encoded items, as it passes through callers, handlers and layers.
+///
+/// It ends as a call ends: in order with an empty [`Response`], which may have metadata; with the
+/// service's own error; or with what happened instead.
+pub struct Items {
+    /// Never locked, since it is only reached through `&mut`: this lets others share what holds it.
+    source: Mutex<Pin<Box<dyn ItemSource>>>,
+    caps: Caps,
+}
+
+/// Where items come from.
+pub(crate) trait ItemSource: Send {
+    /// Puts items that are ready into `items`, which is empty; or tells the end, once.
+    fn poll_items(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        items: &mut Batch,
+    ) -> Poll<ControlFlow<CallResult>>;
+}
+
+impl Items {
+    /// Items that this side makes.
+    pub(crate) fn new(source: impl ItemSource + 'static) -> Self {
+        Self::received(source, Caps::default())
+    }
+
+    /// Items that a connection receives; `caps` is what each may hold.
+    pub(crate) fn received(source: impl ItemSource + 'static, caps: Caps) -> Self {
+        Self { source: Mutex::new(Box::pin(source)), caps }
+    }
+
+    /// What each of them may hold.
+    pub(crate) const fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// Puts items that are ready into `items`, which is empty; or tells the end, once.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, items: &mut Batch) -> Poll<ControlFlow<CallResult>> {
+        debug_assert!(items.is_empty(), "earlier items have been taken");
+        self.source.get_mut().as_mut().poll_items(cx, items)
+    }
+}
+
+impl fmt::Debug for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Items")
+    }
+}

@@ -1,0 +1,76 @@
+//! Owns how handlers answer: a result becomes what the machine writes, and their streams are opened and ended. Does not
+//! run them (`work`).
+
+use crate::call::{CallResult, Metadata, RpcError};
+use crate::driver::clock;
+use crate::driver::shared::Shared;
+use crate::proto::{Answer, CallId, CallRef};
+
+impl Shared {
+    /// Answers a call.
+    pub(super) fn answer(&self, id: CallId, result: CallResult, metadata: Metadata) {
+        self.end_with(id, into_answer(result, metadata));
+    }
+
+    /// Ends the stream of a call.
+    pub(super) fn end_stream(&self, id: CallId, result: CallResult, metadata: Metadata) {
+        self.end_with(
+            id,
+            match into_answer(result, metadata) {
+                Answer::Reply { metadata, .. } => Answer::End { metadata },
+                other => other,
+            },
+        );
+    }
+
+    fn end_with(&self, id: CallId, answer: Answer) {
+        self.with(|core| {
+            core.running.remove(&id);
+            core.stream_over(CallRef::Peer(id));
+            core.machine.answer(id, answer, clock::now());
+        });
+        self.task.wake();
+    }
+
+    /// A handler that was to be stopped is gone.
+    pub(super) fn stopped(&self, id: CallId) {
+        self.with(|core| {
+            core.running.remove(&id);
+            core.stream_over(CallRef::Peer(id));
+            core.machine.stopped(id, clock::now());
+        });
+        self.task.wake();
+    }
+
+    /// Announces the stream that a handler has returned.
+    pub(super) fn open_stream(&self, id: CallId, metadata: &Metadata) {
+        self.with(|core| core.machine.open_stream(id, metadata, clock::now()));
+        self.task.wake();
+    }
+}
+
+fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
+    match result {
+        // Its source may hold anything, a request of this connection too: it must not be dropped under the lock.
+        Err(error) => Answer::Error(with_metadata(error.without_source(), &metadata)),
+        Ok(response) => {
+            let (body, is_app_error, own) = response.into_parts();
+            for entry in own.iter() {
+                metadata.put(entry.clone());
+            }
+            let payload = body.into_bytes();
+            match is_app_error {
+                true => Answer::App { metadata, detail: payload },
+                false => Answer::Reply { metadata, payload },
+            }
+        }
+    }
+}
+
+fn with_metadata(error: RpcError, metadata: &Metadata) -> RpcError {
+    if metadata.is_empty() || !error.metadata().is_empty() {
+        error
+    } else {
+        error.with_metadata(metadata.clone())
+    }
+}
