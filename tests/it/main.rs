@@ -1,13 +1,16 @@
 //! Behaviour from outside: clients and servers over memory, TCP and Unix sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod callbacks;
 mod calls;
 mod cancel;
 mod conformance;
 mod deadlines;
+mod numbers;
 mod oneway;
 mod reconnect;
 mod shutdown;
 mod stranger;
+mod streams;
 mod support;
 mod transport;

@@ -1,0 +1,66 @@
+//! Runs the examples as a reader would, and looks at what they print.
+
+use std::process::Command;
+
+/// What an example prints, standard output only.
+fn run(example: &str, arguments: &[&str]) -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["run", "--quiet", "--package", "traitwire-examples", "--example", example, "--"])
+        .args(arguments);
+    let output = cargo.output().expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{example} failed: {errors}");
+    String::from_utf8(output.stdout).expect("it prints text")
+}
+
+/// Each of these is in what the example prints, in this order.
+#[track_caller]
+fn prints(example: &str, expected: &[&str]) {
+    let printed = run(example, &[]);
+    let mut rest = printed.as_str();
+    for line in expected {
+        let at = rest.find(line);
+        let at = at.unwrap_or_else(|| panic!("{example} does not print `{line}` there:\n{printed}"));
+        rest = &rest[at + line.len()..];
+    }
+}
+
+#[test]
+fn calculator() {
+    prints("calculator", &["5"]);
+}
+
+#[test]
+fn layers() {
+    prints("layers", &["unauthenticated", "good day, Ada"]);
+}
+
+#[test]
+fn shutdown() {
+    let printed = run("shutdown", &["--at-once"]);
+    assert!(printed.contains("calls that were cut: 0") && printed.contains("done, although"), "{printed}");
+}
+
+#[test]
+fn streaming() {
+    let lines =
+        ["100 %  compiling part 5", "5 steps came", "broken: broken.rs", "3 steps came", "given up after"];
+    prints("streaming", &lines);
+}
+
+#[test]
+fn chat() {
+    prints("chat", &["Ada hears:", "Grace: good day", "Edsger hears:", "Ada: good day", "Edsger leaves"]);
+}
+
+#[test]
+fn file_transfer() {
+    let lines = ["up   [####", "digest right", "100 %", "the same bytes", "given up", "kept of it: nothing"];
+    prints("file_transfer", &lines);
+}
+
+#[test]
+fn scheduler() {
+    prints("scheduler", &["south: 1 squared is 1", "south is gone", "north: 3 squared is 9", "25"]);
+}
