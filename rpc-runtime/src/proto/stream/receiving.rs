@@ -205,7 +205,10 @@ impl Receiving {
         let missing = self.missing().saturating_sub(self.granted - self.received);
         // What is missing of an item is not granted in crumbs, unless the application can take nothing before it.
         let urgent = missing > 0 && (self.wanted || room >= missing);
-        if room == 0 || (room < self.window().div_ceil(2) && !urgent) {
+        // Half of the window at a time, or an eighth if the application waits and the sender perhaps too: else a stream over
+        // a long way would use half of its window only.
+        let worth_it = self.window().div_ceil(if self.is_starved() { 8 } else { 2 });
+        if room == 0 || (room < worth_it && !urgent) {
             return None;
         }
         Some(self.give(room))
@@ -299,13 +302,17 @@ impl Receiving {
         Arrived::Item { first: std::mem::take(&mut self.wanted) }
     }
 
+    /// Whether the application has taken everything and waits.
+    const fn is_starved(&self) -> bool {
+        self.wanted && self.partial.is_none() && self.received == self.taken
+    }
+
     /// Doubles the window if it is what holds the stream up: the application has taken everything and waits, while the
     /// sender has spent all that it had before the last CREDIT and has not heard of that yet. This needs no clock, and
     /// stops growing when the window is as large as what can be under way (the bandwidth-delay product).
     fn grow(&mut self, spare: &mut Spare) {
-        let starved = self.wanted && self.partial.is_none() && self.received == self.taken;
         let spent = self.granted > self.prior && self.received + self.last_cost > self.prior;
-        if starved && spent {
+        if self.is_starved() && spent {
             // Once for each CREDIT.
             self.prior = self.granted;
             let own = self.window();

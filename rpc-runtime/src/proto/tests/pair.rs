@@ -59,7 +59,7 @@ impl End {
     }
 
     /// Gives the machine bytes, in pieces of at most `chunk`, and takes what it says.
-    fn read(&mut self, chunk: usize, now: Instant) -> bool {
+    pub(super) fn read(&mut self, chunk: usize, now: Instant) -> bool {
         let mut did = false;
         while !self.inbox.is_empty() {
             did = true;
@@ -103,7 +103,7 @@ impl End {
     }
 
     /// What the machine wants written.
-    fn write(&mut self, now: Instant) -> Vec<u8> {
+    pub(super) fn write(&mut self, now: Instant) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.writes
             && let Some(segment) = self.machine.poll_transmit(now)

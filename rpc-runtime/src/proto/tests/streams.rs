@@ -212,3 +212,54 @@ fn cancelling_a_stream_stops_its_handler_and_frees_everything() {
     pair.drive();
     pair.assert_baseline();
 }
+
+/// What arrives in each of so many round trips of a link whose bytes take half of one each way, while the server always has
+/// more to send and the client takes at most so many items a round.
+fn rounds(rounds: usize, taken: usize) -> Vec<usize> {
+    let mut pair = Pair::new();
+    let stream = Stream::open(&mut pair, false, true);
+    let (own, peer) = (CallRef::Own(stream.key), CallRef::Peer(stream.id));
+    let mut arrived = Vec::new();
+    let (mut to_server, mut unread, mut done) = (Vec::new(), Batch::new(), 0);
+    for _ in 0..rounds {
+        pair.server.inbox.extend(to_server.drain(..));
+        pair.server.read(usize::MAX, pair.now);
+        let mut to_client = Vec::new();
+        loop {
+            let mut batch = items([10_000; 10]);
+            let all = batch.size();
+            pair.server.machine.push_items(peer, &mut batch, pair.now).unwrap();
+            to_client.extend(pair.server.write(pair.now));
+            if batch.size() == all {
+                break;
+            }
+        }
+        arrived.push(to_client.len());
+        pair.now += Duration::from_millis(100);
+        pair.client.inbox.extend(to_client);
+        pair.client.read(usize::MAX, pair.now);
+        let mut left = taken;
+        while left > 0 {
+            if unread.is_empty() {
+                let done = std::mem::take(&mut done);
+                let Taken::Items(batch) = pair.client.machine.take_items(own, done, pair.now) else { break };
+                unread = batch;
+            }
+            unread.pop();
+            done += 10_016;
+            left -= 1;
+        }
+        to_server.extend(pair.client.write(pair.now));
+    }
+    arrived
+}
+
+#[test]
+fn a_window_grows_with_the_round_trip_and_not_with_a_slow_reader() {
+    let fast = rounds(30, usize::MAX);
+    assert!(fast[0] <= 256 << 10, "{fast:?}");
+    let settled = fast[20..].iter().sum::<usize>() / 10;
+    assert!((3 << 20..=5 << 20).contains(&settled), "4 MiB are the most: {fast:?}");
+    let slow = rounds(30, 10);
+    assert!(slow[5..].iter().all(|&bytes| bytes <= 256 << 10), "{slow:?}");
+}
