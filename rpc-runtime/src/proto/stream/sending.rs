@@ -120,7 +120,7 @@ impl Sending {
         let header = Header { kind: Kind::Item, flags: Flags::NONE, id: self.id };
         let mut frames = Vec::new();
         while let Some(item) = items.first()
-            && frames.len() < limits::BATCH
+            && frames.len() < 2 * limits::BATCH
         {
             let cost = (item.len() + limits::ITEM_OVERHEAD) as u64;
             if item.len() > limits::INLINE_PAYLOAD.min(largest) || (cost > self.credit && cost > self.whole) {
