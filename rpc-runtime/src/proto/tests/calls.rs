@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::pair::{Pair, bytes_of, outgoing};
-use crate::call::{Code, Delivery, Metadata, RpcError};
-use crate::proto::{Answer, Config, Received, Refusal, Stop};
+use crate::call::{Batch, Code, Deadline, Delivery, Metadata, RpcError};
+use crate::proto::{Answer, CallRef, Config, OutgoingCall, Received, Refusal, Stop, StreamUse};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -308,6 +308,64 @@ fn the_documents_conversation_is_held() {
     pair.client.inbox.extend(&from_server[hello..]);
     pair.drive();
     assert_eq!(pair.client.outcome().unwrap(), b"\xa2hi");
+}
+
+/// The server's half asserts bytes, the client's half events.
+#[test]
+fn the_documents_countdown_is_held() {
+    let documented = crate::wire::vectors::documented();
+    let (from_client, from_server) = (&documented["countdown-client"], &documented["countdown-server"]);
+    let mut pair = Pair::fresh(Config::default(), Config::default());
+    let now = pair.now;
+
+    pair.server.inbox.extend(from_client);
+    pair.client.writes = false;
+    pair.drive();
+    let call = pair.server.started.remove(0);
+    assert_eq!((&*call.method.name, call.arguments.bytes()), ("Clock.countdown", &[0x91, 2][..]));
+    let idle = Some(60_000 * MS);
+    assert_eq!(call.stream, Some(StreamUse { sends: false, takes: true, idle, total: None }));
+    pair.server.machine.open_stream(call.id, &Metadata::new(), now);
+    let mut items = Batch::new();
+    items.push(&[2]);
+    items.push(&[1]);
+    pair.server.machine.push_items(CallRef::Peer(call.id), &mut items, now).unwrap();
+    pair.server.machine.answer(call.id, Answer::End { metadata: Metadata::new() }, now);
+    let mut said = Vec::new();
+    while let Some(segment) = pair.server.machine.poll_transmit(now) {
+        said.extend(segment);
+    }
+    // An empty HELLO stands for the one that this server has sent before.
+    let hello = crate::wire::PREFACE.len() + 11;
+    assert_eq!(said, from_server[hello..], "written (left) is not what the document says (right)");
+    assert_eq!(pair.server.machine.inbound_calls(), 0);
+
+    let mut pair = Pair::fresh(Config::default(), Config::default());
+    let usage = StreamUse { sends: false, takes: true, idle, total: None };
+    let deadline = Some(Deadline::after(now, 10_000 * MS));
+    let asked = OutgoingCall {
+        method: "Clock.countdown".into(),
+        stream: Some(usage),
+        ..outgoing(&[0x91, 2], deadline)
+    };
+    let key = pair.client.machine.call(asked, now).unwrap();
+    pair.server.writes = false;
+    pair.client.inbox.extend(&from_server[..hello]);
+    pair.drive();
+    pair.client.inbox.extend(&from_server[hello..]);
+    let (before, _) = pair.sent;
+    pair.drive();
+    assert_eq!(pair.client.opened, [key]);
+    let mut unread = pair.client.unread_items.remove(0);
+    for item in [[2], [1]] {
+        assert_eq!(unread.first(), Some(&item[..]));
+        unread.pop();
+    }
+    assert!(unread.is_empty() && pair.client.unread_items.is_empty());
+    let (ended, outcome) = pair.client.ended.remove(0);
+    assert!(matches!(outcome, Received::End { .. }), "{outcome:?}");
+    assert_eq!((ended, pair.sent.0), (key, before), "there is no credit to return");
+    pair.client.machine.assert_empty();
 }
 
 #[test]
