@@ -5,6 +5,10 @@
 //! - [`rpc_service`] on a trait `Foo` generates `FooClient` and `FooServer`.
 //! - [`Server`] serves any number of services, [`Channel`] is where clients call.
 //! - [`Call`] is a call under way, a future with options; [`CallError`] and [`RpcError`] say how it ended.
+//! - [`Streaming`] is a stream of values that a caller sends, [`CallStream`] the one that comes back, and [`OpenCall`] the
+//!   future of one that may fail to open.
+//! - A server calls its clients on their own connections: [`ChannelBuilder::service`] says what a client serves, and
+//!   [`Context::peer_client`] is how a handler finds it.
 //! - [`Context`] is the call that a handler serves; [`Caller`] and [`Handler`] are the seams for layers.
 //!
 //! # Defaults
@@ -13,14 +17,18 @@
 //!
 //! | | default | changed by |
 //! |---|---|---|
-//! | a call's time in all | 10 s | [`Call::timeout`], `#[rpc(timeout = "…")]`, [`ChannelBuilder::timeout`] |
+//! | a call's time in all; with a stream, until something moves | 10 s | [`Call::timeout`], `#[rpc(timeout = "…")]`, [`ChannelBuilder::timeout`] |
+//! | a stream on which nothing moves | 60 s | `idle_timeout` of [`CallStream`], [`OpenCall`], [`Call`] and [`CallOptions`], `#[rpc(idle_timeout = "…")]` |
+//! | a call with a stream in all | no limit | `total_timeout` of the same, `#[rpc(total_timeout = "…")]` |
 //! | connecting | 2 s | [`ChannelBuilder::connect_timeout`] |
 //! | handshake | 10 s | `handshake_timeout` of both builders |
 //! | reconnecting | at once, then 1 s × 1.6 ± 20 % up to 30 s | |
 //! | a message | 16 MiB | `message` of both builders |
 //! | nesting | 64 | `depth` of both builders |
 //! | elements of a message | a fourth of its bytes, from 65,536 to 1,048,576 | `elements` of both builders, `#[rpc(elements = N)]` |
-//! | calls in flight on a connection | 1,024 | [`ServerBuilder::in_flight`] |
+//! | calls in flight on a connection | 1,024 | `in_flight` of both builders |
+//! | calls with a stream on a connection | 128 each way | `streams` of both builders |
+//! | a stream's credit: bytes under way and unread | 256 KiB at first, grows up to 4 MiB | `credit` of both builders |
 //! | calls that wait for a place | 4,096 and 64 MiB | [`ChannelBuilder::queue`] |
 //! | connections of a server | 10,000 | [`ServerBuilder::connections`] |
 //! | keepalive | a ping after 20 s of silence, 10 s for the answer | `keepalive`, `no_keepalive` |

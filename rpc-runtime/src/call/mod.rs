@@ -4,6 +4,8 @@
 //!
 //! - A **service** is a trait on the wire; a **method** is one of its functions, named `"Service.method"`.
 //! - A **call** is one use of a method: it starts once, ends once, and has one outcome.
+//! - A **stream** is a sequence of **items** that a call has beside its arguments, in place of its reply, or both. It has
+//!   **credit**: the bytes of items that may be sent before the reader has taken others.
 //! - An **attempt** is one sending of a call. Most calls have one; a resent or retried call has more.
 //! - A **request** is what the caller sends, a **reply** what the service answers, an **error** anything else.
 //! - A **connection** carries many calls at a time, in both directions; the side that opens a call is its
