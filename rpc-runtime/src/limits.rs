@@ -101,6 +101,12 @@ pub const BATCH: usize = 16 * 1024;
 /// Batches that a stream moves in one go before others have their turn.
 pub const BATCHES: usize = 8;
 
+/// How often to look how far the readers of streams have come; a fourth of a shorter idle time.
+pub const LOOK: Duration = Duration::from_secs(1);
+
+/// How often at most.
+pub const LOOK_LEAST: Duration = Duration::from_millis(5);
+
 /// How long nothing may move on a stream in either direction, unless somebody says otherwise.
 pub const IDLE: Duration = Duration::from_secs(60);
 

@@ -24,6 +24,8 @@ pub(crate) trait Numbers {
     async fn open(&self, name: &str) -> Result<impl Stream<Item = u32>, Failed>;
     async fn sum(&self, start: i64, values: Streaming<i64>) -> i64;
     fn doubled(&self, values: Streaming<i64>) -> impl Stream<Item = i64>;
+    /// The sum of values that are read one a second.
+    async fn slowly(&self, values: Streaming<i64>) -> i64;
     /// The first value, whatever follows it.
     async fn first(&self, values: Streaming<i64>) -> Option<i64>;
     /// Three items, and then nothing for ever.
@@ -101,6 +103,15 @@ impl Numbers for Basic {
             taken.fetch_add(1, Ordering::SeqCst);
             std::future::ready(value.ok().map(|value| value * 2))
         })
+    }
+
+    async fn slowly(&self, mut values: Streaming<i64>) -> i64 {
+        let mut sum = 0;
+        while let Some(value) = values.next().await {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            sum += value.unwrap();
+        }
+        sum
     }
 
     async fn first(&self, mut values: Streaming<i64>) -> Option<i64> {

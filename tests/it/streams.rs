@@ -187,6 +187,25 @@ async fn time_runs_until_first_progress_then_while_nothing_moves_and_in_all_if_a
     assert_eq!(began.elapsed().as_secs(), 90);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_slow_and_steady_has_all_the_time_it_needs() {
+    let (numbers, _) = loopback();
+    // All of them are handed out at once, and nothing more moves on the wire.
+    let mut blocks = numbers.blocks(300, 4);
+    for nth in 0..300_u32 {
+        assert_eq!(blocks.next().await.unwrap().unwrap(), [nth as u8; 4]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(blocks.next().await.is_none());
+    assert_eq!(numbers.slowly(stream::iter(0..300)).await.unwrap(), 299 * 150);
+    let quick = numbers.blocks(20, 4).idle_timeout(Duration::from_millis(100));
+    let slow = quick.then(|block| async {
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        block
+    });
+    assert!(slow.collect::<Vec<_>>().await.iter().all(Result::is_ok));
+}
+
 // ----- who waits for whom -----
 
 #[tokio::test]

@@ -11,8 +11,6 @@ pub struct Batch {
     bytes: Vec<u8>,
     /// Where the first item that has not been taken begins.
     at: usize,
-    /// How many items have not been taken.
-    count: usize,
 }
 
 /// A buffer that has grown beyond this is not kept when it is empty.
@@ -24,7 +22,7 @@ const LENGTH: usize = 4;
 impl Batch {
     /// No items.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), at: 0, count: 0 }
+        Self { bytes: Vec::new(), at: 0 }
     }
 
     /// Whether there is no item in it.
@@ -37,17 +35,11 @@ impl Batch {
         self.bytes.len() - self.at
     }
 
-    /// What its items cost of a stream's credit.
-    pub(crate) fn cost(&self) -> u64 {
-        (self.size() + self.count * (limits::ITEM_OVERHEAD - LENGTH)) as u64
-    }
-
     /// Appends an item.
     pub fn push(&mut self, payload: &[u8]) {
         self.reuse();
         self.bytes.extend_from_slice(&length(payload.len()));
         self.bytes.extend_from_slice(payload);
-        self.count += 1;
     }
 
     /// Appends an item that `encode` writes; nothing is appended if it fails.
@@ -65,7 +57,6 @@ impl Batch {
         }
         let written = length(self.bytes.len() - start - LENGTH);
         self.bytes[start..start + LENGTH].copy_from_slice(&written);
-        self.count += 1;
         Ok(())
     }
 
@@ -79,7 +70,6 @@ impl Batch {
     pub fn pop(&mut self) {
         if let Some(first) = self.first() {
             self.at += LENGTH + first.len();
-            self.count -= 1;
             if self.is_empty() && self.bytes.capacity() > KEPT {
                 *self = Self::new();
             }
@@ -90,7 +80,6 @@ impl Batch {
     pub(crate) fn pop_owned(&mut self) -> Option<Vec<u8>> {
         let length = self.first()?.len();
         let start = self.at + LENGTH;
-        self.count -= 1;
         if start + length < self.bytes.len() {
             let item = self.bytes[start..start + length].to_vec();
             self.at = start + length;
@@ -104,7 +93,7 @@ impl Batch {
 
     /// Begins an item of `total` bytes that comes in parts.
     pub(crate) fn part_way(total: usize) -> Self {
-        Self { bytes: length(total).to_vec(), at: 0, count: 1 }
+        Self { bytes: length(total).to_vec(), at: 0 }
     }
 
     /// Goes on with the item that [`part_way`](Self::part_way) began.

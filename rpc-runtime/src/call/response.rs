@@ -4,11 +4,14 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
 use crate::call::{Batch, Caps, Metadata, Payload, RpcError};
+use crate::limits;
 
 /// A service's answer on its way back: a value or the service's own error, encoded.
 #[derive(Debug)]
@@ -94,6 +97,8 @@ pub struct Items {
     /// Never locked, since it is only reached through `&mut`: this lets others share what holds it.
     source: Mutex<Pin<Box<dyn ItemSource>>>,
     caps: Caps,
+    /// The cost of what has been read of them, for the connection that they come by.
+    taken: Option<Arc<AtomicU64>>,
 }
 
 /// Where items come from.
@@ -109,12 +114,22 @@ pub(crate) trait ItemSource: Send {
 impl Items {
     /// Items that this side makes.
     pub(crate) fn new(source: impl ItemSource + 'static) -> Self {
-        Self::received(source, Caps::default())
+        Self { source: Mutex::new(Box::pin(source)), caps: Caps::default(), taken: None }
     }
 
-    /// Items that a connection receives; `caps` is what each may hold.
-    pub(crate) fn received(source: impl ItemSource + 'static, caps: Caps) -> Self {
-        Self { source: Mutex::new(Box::pin(source)), caps }
+    /// Items that a connection receives; `caps` is what each may hold, and the cost of those that are read is added to
+    /// `taken`.
+    pub(crate) fn received(source: impl ItemSource + 'static, caps: Caps, taken: Arc<AtomicU64>) -> Self {
+        Self { source: Mutex::new(Box::pin(source)), caps, taken: Some(taken) }
+    }
+
+    /// An item of so many bytes has been read.
+    pub(crate) fn took(&self, bytes: usize) {
+        if let Some(taken) = &self.taken {
+            // There is one reader, so nobody else writes.
+            let cost = (bytes + limits::ITEM_OVERHEAD) as u64;
+            taken.store(taken.load(Ordering::Relaxed) + cost, Ordering::Relaxed);
+        }
     }
 
     /// What each of them may hold.

@@ -121,6 +121,7 @@ impl<T> Remote<T> {
         loop {
             if let Some(item) = self.batch.first() {
                 progress.add(item.len());
+                self.items.took(item.len());
                 let value = (self.read)(self.method, item, self.items.caps());
                 self.batch.pop();
                 return Poll::Ready(Some(value));

@@ -33,8 +33,6 @@ pub(super) struct Inlet {
     address: Arc<str>,
     attempts: u32,
     caps: Caps,
-    /// What the items cost that were taken last.
-    done: u64,
     is_over: bool,
 }
 
@@ -46,7 +44,7 @@ impl Inlet {
         attempts: u32,
         caps: Caps,
     ) -> Self {
-        Self { shared, ticket, address, attempts, caps, done: 0, is_over: false }
+        Self { shared, ticket, address, attempts, caps, is_over: false }
     }
 }
 
@@ -56,10 +54,8 @@ impl ItemSource for Inlet {
         cx: &mut Context<'_>,
         items: &mut Batch,
     ) -> Poll<ControlFlow<CallResult>> {
-        let done = std::mem::take(&mut self.done);
-        let end = match ready!(self.shared.poll_take(Whose::Own(self.ticket), done, cx)) {
+        let end = match ready!(self.shared.poll_take(Whose::Own(self.ticket), cx)) {
             Took::Items(taken) => {
-                self.done = taken.cost();
                 *items = taken;
                 return Poll::Ready(ControlFlow::Continue(()));
             }

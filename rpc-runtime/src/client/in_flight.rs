@@ -49,8 +49,8 @@ pub struct InFlight {
     /// The items that the caller sends, and whether the connection knows of their end.
     outflow: Option<Pump>,
     is_told: bool,
-    /// The call is answered with a stream.
-    takes: bool,
+    /// The call is answered with a stream, whose time runs out if nothing moves for so long.
+    takes: Option<Duration>,
 }
 
 /// ```text
@@ -80,7 +80,7 @@ impl InFlight {
             sleep: None,
             outflow: None,
             is_told: false,
-            takes: false,
+            takes: None,
         }
     }
 
@@ -104,7 +104,7 @@ impl InFlight {
             sleep: None,
             outflow: None,
             is_told: false,
-            takes: false,
+            takes: None,
         };
         this.again(shared, error, call);
         this
@@ -117,9 +117,9 @@ impl InFlight {
         let total = request.total_timeout().map(|total| Deadline::after(now, total));
         let total = Deadline::earlier(request.deadline(), total);
         self.outflow = request.take_items().map(Pump::new);
-        self.takes = request.descriptor().is_some_and(|method| method.takes);
-        let (sends, takes) = (self.outflow.is_some(), self.takes);
-        let idle = Some(request.idle_timeout().unwrap_or(limits::IDLE));
+        let idle = request.idle_timeout().unwrap_or(limits::IDLE);
+        self.takes = request.descriptor().filter(|method| method.takes).map(|_| idle);
+        let (sends, takes, idle) = (self.outflow.is_some(), self.takes.is_some(), Some(idle));
         let stream = (sends || takes).then_some(StreamUse { sends, takes, idle, total });
         let bound = if stream.is_some() { total } else { request.deadline() };
         let deadline = Deadline::earlier(bound, Some(own));
@@ -212,7 +212,10 @@ impl InFlight {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Metadata, Ended>> {
         self.pump(shared, ticket, cx);
-        if self.takes { shared.poll_open(ticket, cx) } else { shared.poll_call(ticket, cx).map(Err) }
+        match self.takes {
+            Some(_) => shared.poll_open(ticket, cx),
+            None => shared.poll_call(ticket, cx).map(Err),
+        }
     }
 
     /// Moves the caller's items.
@@ -236,8 +239,9 @@ impl InFlight {
         }
         let address = Arc::clone(&self.channel.inner.address);
         let caps = self.channel.inner.caps;
+        let taken = shared.read(Whose::Own(ticket), self.takes);
         let inlet = Inlet::new(shared, ticket, address, self.attempts, caps);
-        let mut response = Response::stream(Items::received(inlet, caps));
+        let mut response = Response::stream(Items::received(inlet, caps, taken));
         *response.metadata_mut() = metadata;
         response.set_attempts(self.attempts);
         Ok(response)

@@ -210,6 +210,7 @@ impl<C: Caller, T, E> Stream for CallStream<C, T, E> {
             let State::Open { items, batch } = &mut this.state else { return Poll::Ready(None) };
             if let Some(item) = batch.first() {
                 this.progress.add(item.len());
+                items.took(item.len());
                 let value = (this.read.item)(this.method, item, items.caps());
                 batch.pop();
                 if value.is_err() {

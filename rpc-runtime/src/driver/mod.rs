@@ -31,6 +31,7 @@ mod clock;
 mod dispatch;
 mod places;
 mod read;
+mod readers;
 mod shared;
 mod stop;
 mod streams;

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::call::{Origin, Reclaim, RpcError};
 use crate::driver::clock;
 use crate::driver::places::{Ended, Left, Look, Places, Ticket, Told};
+use crate::driver::readers::Readers;
 use crate::driver::stop::StopSignal;
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
 use crate::driver::wakers::StreamWakers;
@@ -51,6 +52,8 @@ pub(super) struct Core {
     watched: Watched,
     /// Who waits for which call.
     pub(super) places: Places,
+    /// How far the streams have been read.
+    pub(super) readers: Readers,
     /// Who waits for the streams of which call.
     pub(super) streams: StreamWakers,
     /// How to stop the handlers that have become tasks.
@@ -94,6 +97,7 @@ impl Shared {
             machine,
             watched: Watched::Nobody,
             places: Places::default(),
+            readers: Readers::default(),
             streams: StreamWakers::default(),
             running: HashMap::new(),
             oneway: 0,
@@ -200,7 +204,11 @@ impl Shared {
 
     /// Ends the calls whose time is over.
     pub(crate) fn end_due(&self) {
-        self.with(|core| core.machine.handle_deadlines(clock::now()));
+        self.with(|core| {
+            let now = clock::now();
+            core.look(now);
+            core.machine.handle_deadlines(now);
+        });
         self.task.wake();
     }
 
@@ -244,7 +252,7 @@ impl Shared {
 impl Deadlines for Shared {
     fn watch(&self) -> Option<Instant> {
         let mut core = self.core.lock();
-        let due = core.machine.deadline_timeout();
+        let due = core.due();
         core.watched = due.map_or(Watched::Nobody, Watched::Until);
         due
     }
@@ -280,9 +288,21 @@ impl Origin for Shared {
 }
 
 impl Core {
+    /// When there is something to do for whoever watches over deadlines.
+    fn due(&self) -> Option<Instant> {
+        [self.machine.deadline_timeout(), self.readers.look].into_iter().flatten().min()
+    }
+
+    /// Looks how far the streams have been read: before a reader is judged to stand still.
+    pub(super) fn look(&mut self, now: Instant) {
+        for (call, done) in self.readers.look(now) {
+            self.machine.took_items(call, done, now);
+        }
+    }
+
     /// Whether the timekeeper has to be started or woken: what it was doing so far.
     fn missed(&mut self) -> Option<Watched> {
-        let due = self.machine.deadline_timeout();
+        let due = self.due();
         let before = self.watched;
         if let Some(due) = due.filter(|_| before.misses(due)) {
             self.watched = Watched::Until(due);
@@ -315,6 +335,7 @@ impl Core {
 
     /// Nobody is to wait for the streams of this call any more; whoever does finds out.
     pub(super) fn stream_over(&mut self, call: CallRef) {
+        self.readers.forget(call);
         self.after.wakers.extend(self.streams.forget(call));
     }
 

@@ -4,17 +4,20 @@
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use crate::call::{
-    Batch, CallResult, Code, Delivery, ItemSource, Items, Metadata, Payload, Response, RpcError,
+    Batch, CallResult, Code, Delivery, ItemSource, Items, Metadata, MethodDescriptor, Payload, Response,
+    RpcError,
 };
 use crate::driver::clock;
 use crate::driver::places::{Ended, Look, Ticket};
 use crate::driver::shared::{Core, Shared};
 use crate::driver::wakers::Known;
 use crate::limits;
-use crate::proto::{CallId, CallRef, Received, Taken};
+use crate::proto::{CallId, CallRef, Received, StreamUse, Taken};
 
 /// A call with a stream, as those know it who move its items.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +43,13 @@ pub(crate) enum Took {
 }
 
 impl Shared {
-    /// Takes items that have come; the reader is done with earlier ones of cost `done`. After [`Took::Ended`] the ticket
+    /// Takes items that have come; the reader is done with those before. After [`Took::Ended`] the ticket
     /// is void.
-    pub(crate) fn poll_take(&self, whose: Whose, done: u64, cx: &Context<'_>) -> Poll<Took> {
-        let (mut clone, mut done) = (None, done);
+    pub(crate) fn poll_take(&self, whose: Whose, cx: &Context<'_>) -> Poll<Took> {
+        let mut clone = None;
         loop {
             let (took, granted) = self.with(|core| {
-                let took = core.take(whose, std::mem::take(&mut done), cx.waker(), clone.take());
+                let took = core.take(whose, cx.waker(), clone.take());
                 (took, core.machine.wants_write())
             });
             if granted {
@@ -57,6 +60,15 @@ impl Shared {
                 None => clone = Some(cx.waker().clone()),
             }
         }
+    }
+
+    /// Somebody is to read the items of this call, whose time runs out if nothing moves for `idle`; the cost of what is read
+    /// is to be added to what comes back.
+    pub(crate) fn read(&self, whose: Whose, idle: Option<Duration>) -> Arc<AtomicU64> {
+        self.with(|core| match core.call_of(whose) {
+            Some(call) => core.readers.insert(call, idle, clock::now()),
+            None => Arc::default(),
+        })
     }
 
     /// Waits until the callee has opened its stream; or for the end of the call, after which the ticket is void.
@@ -81,7 +93,7 @@ impl Shared {
 
 impl Core {
     /// None if the waker is not known.
-    fn take(&mut self, whose: Whose, done: u64, caller: &Waker, clone: Option<Waker>) -> Option<Poll<Took>> {
+    fn take(&mut self, whose: Whose, caller: &Waker, clone: Option<Waker>) -> Option<Poll<Took>> {
         let call = match whose {
             Whose::Peer(id) => CallRef::Peer(id),
             Whose::Own(ticket) => match self.places.key(ticket) {
@@ -89,6 +101,7 @@ impl Core {
                 None => return Some(self.take_last(ticket, caller, clone)),
             },
         };
+        let done = self.readers.done(call);
         match self.machine.take_items(call, done, clock::now()) {
             Taken::Items(items) => Some(Poll::Ready(Took::Items(items))),
             Taken::End => Some(Poll::Ready(Took::End)),
@@ -279,30 +292,40 @@ impl Core {
 
 // ===== the items of the peer's call =====
 
+/// What is wrong with the streams of a call of this method, as its caller has them.
+pub(super) fn mismatch(method: &MethodDescriptor, stream: Option<StreamUse>) -> Option<RpcError> {
+    let (sends, takes) = stream.map_or((false, false), |stream| (stream.sends, stream.takes));
+    let text = match (sends, method.sends, takes, method.takes) {
+        (true, false, ..) => "the caller sends items, and the method takes none",
+        (false, true, ..) => "the caller sends no items, and the method takes some",
+        (.., true, false) => "the caller takes items, and the method returns none",
+        (.., false, true) => "the caller takes no items, and the method returns some",
+        _ => return None,
+    };
+    let text = format!("{}: {text}: the two sides have other versions of the trait", method.full_name);
+    Some(RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text))
+}
+
 /// The items that the caller sends, for its handler.
 pub(super) struct Inflow {
     shared: Arc<Shared>,
     id: CallId,
-    /// What the items cost that were taken last.
-    done: u64,
 }
 
 impl Inflow {
     pub(super) const fn new(shared: Arc<Shared>, id: CallId) -> Self {
-        Self { shared, id, done: 0 }
+        Self { shared, id }
     }
 }
 
 impl ItemSource for Inflow {
     fn poll_items(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         items: &mut Batch,
     ) -> Poll<ControlFlow<CallResult>> {
-        let done = std::mem::take(&mut self.done);
-        match ready!(self.shared.poll_take(Whose::Peer(self.id), done, cx)) {
+        match ready!(self.shared.poll_take(Whose::Peer(self.id), cx)) {
             Took::Items(taken) => {
-                self.done = taken.cost();
                 *items = taken;
                 Poll::Ready(ControlFlow::Continue(()))
             }

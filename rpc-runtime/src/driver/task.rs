@@ -13,19 +13,18 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 use crate::call::{
-    self, Caps, Code, Deadline, Delivery, Items, Metadata, MethodDescriptor, Payload, Peer, Request,
-    Response, RpcError,
+    self, Caps, Code, Deadline, Delivery, Items, Metadata, Payload, Peer, Request, Response, RpcError,
 };
 use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Route, Serving};
 use crate::driver::places::NIL;
 use crate::driver::read::{Found, Reading};
 use crate::driver::shared::{Lifecycle, Shared};
-use crate::driver::streams::Inflow;
+use crate::driver::streams::{Inflow, Whose, mismatch};
 use crate::driver::work::Work;
 use crate::driver::write::{Writing, Wrote};
 use crate::limits;
-use crate::proto::{Config, Connection, ConnectionError, IncomingCall, MethodName, Refusal, Side, StreamUse};
+use crate::proto::{Config, Connection, ConnectionError, IncomingCall, MethodName, Refusal, Side};
 use crate::transport::{Io, Link};
 
 /// Makes a connection of a link: what callers share, and the task that is to be spawned.
@@ -141,7 +140,11 @@ impl Task {
         let due = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
         if due {
             self.sleep = None;
-            self.shared.with(|core| core.machine.handle_timeout(clock::now()));
+            self.shared.with(|core| {
+                let now = clock::now();
+                core.look(now);
+                core.machine.handle_timeout(now);
+            });
         }
     }
 
@@ -230,8 +233,9 @@ impl Task {
         if let Some(route) = route {
             request.set_route(route.service, route.method);
         }
-        if stream.is_some_and(|stream| stream.sends) {
-            request.set_items(Items::received(Inflow::new(Arc::clone(&self.shared), id), self.caps));
+        if let Some(stream) = stream.filter(|stream| stream.sends) {
+            let taken = self.shared.read(Whose::Peer(id), stream.idle);
+            request.set_items(Items::received(Inflow::new(Arc::clone(&self.shared), id), self.caps, taken));
         }
         let mut work = Work::new(id, context, &self.shared, &dispatch);
         if descriptor.is_some_and(|method| method.oneway) {
@@ -379,18 +383,4 @@ impl Task {
         // A peer that neither reads nor closes is left alone after this.
         let _ = tokio::time::timeout(limits::FAREWELL, lingering).await;
     }
-}
-
-/// What is wrong with the streams of a call of this method, as its caller has them.
-fn mismatch(method: &MethodDescriptor, stream: Option<StreamUse>) -> Option<RpcError> {
-    let (sends, takes) = stream.map_or((false, false), |stream| (stream.sends, stream.takes));
-    let text = match (sends, method.sends, takes, method.takes) {
-        (true, false, ..) => "the caller sends items, and the method takes none",
-        (false, true, ..) => "the caller sends no items, and the method takes some",
-        (.., true, false) => "the caller takes items, and the method returns none",
-        (.., false, true) => "the caller takes no items, and the method returns some",
-        _ => return None,
-    };
-    let text = format!("{}: {text}: the two sides have other versions of the trait", method.full_name);
-    Some(RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text))
 }

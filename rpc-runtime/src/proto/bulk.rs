@@ -130,6 +130,8 @@ pub(super) struct BulkQueue {
     waiting: BTreeMap<u32, Bulk>,
     /// The bytes of all answers in here.
     answers: usize,
+    /// Streams of whose large item a part was cut.
+    moved: Vec<u32>,
 }
 
 impl BulkQueue {
@@ -224,8 +226,16 @@ impl BulkQueue {
         if last {
             return Some(self.done(bulk));
         }
+        if bulk.form == Form::Item {
+            self.moved.push(bulk.id);
+        }
         self.enqueue(bulk);
         None
+    }
+
+    /// A stream of whose large item a part was cut since this was asked last.
+    pub(super) fn poll_moved(&mut self) -> Option<u32> {
+        self.moved.pop()
     }
 
     fn done(&mut self, bulk: Bulk) -> Framed {

@@ -44,7 +44,7 @@ pub struct StreamUse {
 }
 
 /// A call with a stream, whoever makes it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum CallRef {
     /// One of this side.

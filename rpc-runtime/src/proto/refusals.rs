@@ -68,7 +68,12 @@ pub(super) fn item_too_large(whose: &str, size: usize, limit: usize) -> String {
 
 /// Refuses to send a first item that the peer would not take, or that is larger than this side sends; says how large the
 /// others may be.
-pub(super) fn check_first(items: &Batch, peer: Option<&Hello>, config: &Config) -> Result<usize, RpcError> {
+pub(super) fn check_first(
+    items: &Batch,
+    delivery: Delivery,
+    peer: Option<&Hello>,
+    config: &Config,
+) -> Result<usize, RpcError> {
     let theirs = peer.map_or(usize::MAX, |peer| usize::try_from(peer.message).unwrap_or(usize::MAX));
     let limit = theirs.min(config.message);
     let size = items.first().map_or(0, <[u8]>::len);
@@ -76,7 +81,7 @@ pub(super) fn check_first(items: &Batch, peer: Option<&Hello>, config: &Config) 
         return Ok(limit);
     }
     let whose = if limit == config.message { "sender" } else { "receiver" };
-    Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, item_too_large(whose, size, limit)))
+    Err(RpcError::new(Code::RESOURCE_EXHAUSTED, delivery, item_too_large(whose, size, limit)))
 }
 
 // ----- calls of the peer -----

@@ -250,6 +250,9 @@ impl Connection {
                 self.pool.put(unwanted);
             }
         }
+        while let Some(id) = self.output.bulk.poll_moved() {
+            self.items_moved(id, now);
+        }
         Some(segment)
     }
 

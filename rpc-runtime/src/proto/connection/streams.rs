@@ -52,6 +52,15 @@ impl Connection {
         taken
     }
 
+    /// The application is done with items of cost `done` out of those that it has taken, and does not ask for others yet.
+    pub fn took_items(&mut self, call: CallRef, done: u64, now: Instant) {
+        match call {
+            CallRef::Own(key) => self.outbound.took_items(key, done, &mut tools!(self, now)),
+            CallRef::Peer(id) => self.inbound.took_items(id, done, &mut tools!(self, now)),
+        }
+        self.settle(now);
+    }
+
     // ----- inside -----
 
     pub(super) fn handle_stream_frame(
@@ -114,8 +123,17 @@ impl Connection {
         self.outbound.streams().into_iter().chain(self.inbound.streams()).filter_map(ungiven).collect()
     }
 
+    /// A part of an item has left.
+    pub(super) fn items_moved(&mut self, id: u32, now: Instant) {
+        match self.side.owns(id) {
+            true => self.outbound.items_moved(id, &tools!(self, now)),
+            false => self.inbound.moved(id, &tools!(self, now)),
+        }
+    }
+
     /// A load of items is framed.
     pub(super) fn handle_items_framed(&mut self, id: u32, now: Instant) {
+        self.items_moved(id, now);
         if self.side.owns(id) {
             self.outbound.handle_items_framed(id, &mut tools!(self, now));
         } else if let Some(peer) = self.outbound.peer() {

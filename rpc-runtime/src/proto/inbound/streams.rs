@@ -138,7 +138,7 @@ impl Inbound {
             return Ok(());
         };
         output.heard();
-        let largest = check_first(items, Some(peer), tools.config)?;
+        let largest = check_first(items, Delivery::Executed, Some(peer), tools.config)?;
         let before = items.size();
         output.push(items, largest, &mut tools.output.bulk);
         if items.size() < before {
@@ -166,6 +166,16 @@ impl Inbound {
             self.moved(id.0, tools);
         }
         taken
+    }
+
+    /// The handler is done with items of this cost, and does not ask for others yet.
+    pub(in crate::proto) fn took_items(&mut self, id: CallId, done: u64, tools: &mut Tools<'_>) {
+        let streams = self.open.get_mut(id.0).and_then(|call| call.streams.as_mut());
+        let Some(streams) = streams else { return };
+        if let Some(amount) = streams.took(done, tools.spare, tools.now) {
+            tools.output.credit(id.0, amount);
+        }
+        self.moved(id.0, tools);
     }
 
     /// A loan of spare credit for an item of the caller.
@@ -262,7 +272,7 @@ impl Inbound {
     }
 
     /// Something has moved on a call's streams: its idle time begins anew.
-    pub(super) fn moved(&mut self, id: u32, tools: &Tools<'_>) {
+    pub(in crate::proto) fn moved(&mut self, id: u32, tools: &Tools<'_>) {
         let Some(call) = self.open.get_mut(id) else { return };
         let Some(streams) = &mut call.streams else { return };
         if matches!(call.state, State::Running | State::Finishing { .. }) {

@@ -117,6 +117,7 @@ impl Outbound {
         items: &mut Batch,
         tools: &mut Tools<'_>,
     ) -> Result<(), RpcError> {
+        let delivery = self.delivery(key.0, None, tools.output);
         let Some(Call { state, streams: Some(streams), .. }) = self.calls.get_mut(key.0) else {
             *items = Batch::new();
             return Ok(());
@@ -126,7 +127,7 @@ impl Outbound {
             return Ok(());
         };
         output.heard();
-        let largest = check_first(items, self.peer.as_ref(), tools.config)?;
+        let largest = check_first(items, delivery, self.peer.as_ref(), tools.config)?;
         if !matches!(state, State::Sent { .. }) {
             // Items follow the arguments.
             output.wait(items);
@@ -166,6 +167,16 @@ impl Outbound {
             self.moved(key.0, tools);
         }
         taken
+    }
+
+    /// The application is done with items of this cost, and does not ask for others yet.
+    pub(in crate::proto) fn took_items(&mut self, key: CallKey, done: u64, tools: &mut Tools<'_>) {
+        let Some(call) = self.calls.get_mut(key.0) else { return };
+        let Some(streams) = &mut call.streams else { return };
+        if let Some(amount) = streams.took(done, tools.spare, tools.now) {
+            tools.output.credit(call.id, amount);
+        }
+        self.moved(key.0, tools);
     }
 
     /// A loan of spare credit for an item of the callee.
@@ -239,6 +250,13 @@ impl Outbound {
         match call.streams.as_deref_mut().filter(|streams| streams.takes) {
             Some(streams) => Ok(Some((key, streams))),
             None => Err(Misbehaviour::OutOfState { id, kind }.into()),
+        }
+    }
+
+    /// A part of an item has left.
+    pub(in crate::proto) fn items_moved(&mut self, id: u32, tools: &Tools<'_>) {
+        if let Some(&mut key) = self.open.get_mut(id) {
+            self.moved(key, tools);
         }
     }
 

@@ -125,6 +125,12 @@ impl Streams {
         Deadline::earlier(self.idle.map(|idle| Deadline::after(now, idle)), self.total)
     }
 
+    /// The application is done with items of cost `done`: what is to be granted.
+    pub(super) fn took(&mut self, done: u64, spare: &mut Spare, now: Instant) -> Option<u64> {
+        self.input.as_mut()?.taken(done, spare);
+        self.grant(done, spare, now)
+    }
+
     /// What is to be granted after a look of the application, which is done with items of cost `done`. One that takes
     /// slowly is heard of before its sender's idle time is over, even if that has sent all that it has.
     pub(super) fn grant(&mut self, done: u64, spare: &mut Spare, now: Instant) -> Option<u64> {

@@ -263,3 +263,52 @@ fn a_window_grows_with_the_round_trip_and_not_with_a_slow_reader() {
     let slow = rounds(30, 10);
     assert!(slow[5..].iter().all(|&bytes| bytes <= 256 << 10), "{slow:?}");
 }
+
+#[test]
+fn an_item_that_is_too_large_says_what_is_known_of_its_call() {
+    let mut pair = Pair::fresh(Config::default(), Config { message: 1_000, ..Config::default() });
+    let usage = StreamUse { sends: true, takes: false, idle: None, total: None };
+    let call = OutgoingCall { stream: Some(usage), ..outgoing(b"x", None) };
+    let key = pair.client.machine.call(call, pair.now).unwrap();
+    let push = |pair: &mut Pair, size| {
+        let now = pair.now;
+        pair.client.machine.push_items(CallRef::Own(key), &mut items([size]), now).unwrap_err()
+    };
+    assert_eq!(push(&mut pair, 32 << 20).delivery(), Delivery::NotSent);
+    pair.drive();
+    let error = push(&mut pair, 2_000);
+    assert_eq!((error.code(), error.delivery()), (Code::RESOURCE_EXHAUSTED, Delivery::Unknown));
+    assert!(error.message().contains("receiver's message limit of 1000 bytes"), "{error}");
+}
+
+#[test]
+fn a_large_item_moves_as_long_as_its_parts_leave() {
+    let mut pair = Pair::new();
+    let stream = Stream::open(&mut pair, false, true);
+    let mut batch = items([16 << 20]);
+    let (own, peer) = (CallRef::Own(stream.key), CallRef::Peer(stream.id));
+    pair.server.machine.push_items(peer, &mut batch, pair.now).unwrap();
+    // The client asks for it, and then a segment passes every forty seconds.
+    let mut taken = false;
+    for _ in 0..400 {
+        taken = matches!(pair.client.machine.take_items(own, 0, pair.now), Taken::Items(_));
+        if taken {
+            break;
+        }
+        let to_server = pair.client.write(pair.now);
+        pair.server.inbox.extend(to_server);
+        pair.server.read(usize::MAX, pair.now);
+        if let Some(segment) = pair.server.machine.poll_transmit(pair.now) {
+            pair.server.machine.handle_written(segment.len(), pair.now);
+            pair.client.inbox.extend(segment);
+        }
+        pair.client.read(usize::MAX, pair.now);
+        pair.now += Duration::from_secs(40);
+        for end in [&mut pair.client, &mut pair.server] {
+            end.machine.handle_deadlines(pair.now);
+            end.listen(pair.now);
+        }
+        assert!(pair.client.ended.is_empty(), "{:?}", pair.client.ended);
+    }
+    assert_eq!((taken, pair.server.stopped.len()), (true, 0), "{:?}", pair.server.stopped);
+}
