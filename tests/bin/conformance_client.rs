@@ -1,18 +1,21 @@
 //! `conformance-client --connect URI`: reads one call a line as JSON, starts each at once, and prints one line as each
-//! ends. Leaves with 0 when the input ends and all calls have ended, with 2 if a line could not be read.
+//! ends, before it one for each item of a stream. Serves `Callback` on the same connection. Leaves with 0 when the input
+//! ends and all calls have ended, with 2 if a line could not be read.
 #![expect(clippy::print_stderr, reason = "a program that talks on its standard streams")]
 
 use std::io::Write;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use traitwire::{CallOptions, Caller, Channel, Payload, Request, RpcError};
-use traitwire_tests::{from_json, metadata_from_json, to_json};
+use traitwire::{CallError, CallOptions, Channel, RpcError};
+use traitwire_tests::{Answering, CallbackServer, Dynamic, from_json, metadata_from_json, to_json};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -21,7 +24,7 @@ async fn main() -> ExitCode {
     if option != "--connect" {
         return usage(&format!("unknown option `{option}`; known is --connect"));
     }
-    let channel = match Channel::builder().lazy(uri) {
+    let channel = match Channel::builder().service(CallbackServer::new(Answering)).lazy(uri) {
         Ok(channel) => channel,
         Err(error) => return usage(error.message()),
     };
@@ -62,6 +65,10 @@ struct Line {
     method: String,
     #[serde(default)]
     args: Vec<Json>,
+    /// The items of a stream that the method takes.
+    input: Option<Vec<Json>>,
+    /// The pause before each item that is read.
+    read_delay_ms: Option<u64>,
     timeout_ms: Option<u64>,
     cancel_after_ms: Option<u64>,
     metadata: Option<Json>,
@@ -70,15 +77,15 @@ struct Line {
 /// A call ready to be made.
 struct Prepared {
     id: Json,
-    request: Box<dyn FnOnce() -> Request + Send>,
+    call: Dynamic,
     cancel_after: Option<Duration>,
+    read_delay: Duration,
 }
 
 impl Line {
     fn prepare(self) -> Result<Prepared, String> {
-        let mut arguments = Vec::new();
-        let packed = rmpv::Value::Array(self.args.iter().map(from_json).collect::<Result<_, _>>()?);
-        rmpv::encode::write_value(&mut arguments, &packed).map_err(|error| error.to_string())?;
+        let packed = |values: &[Json]| values.iter().map(from_json).collect::<Result<Vec<_>, _>>();
+        let (arguments, input) = (packed(&self.args)?, self.input.as_deref().map(packed).transpose()?);
         let mut options = CallOptions::new();
         if let Some(millis) = self.timeout_ms {
             options = options.timeout(Duration::from_millis(millis));
@@ -88,16 +95,27 @@ impl Line {
         }
         let method =
             if self.method.contains('.') { self.method } else { format!("Conformance.{}", self.method) };
-        let request = move || Request::by_name(method, Payload::new(arguments)).with_options(&options);
+        let call = Dynamic::new(&method, &arguments, input.as_deref(), options);
         let cancel_after = self.cancel_after_ms.map(Duration::from_millis);
-        Ok(Prepared { id: self.id, request: Box::new(request), cancel_after })
+        let read_delay = Duration::from_millis(self.read_delay_ms.unwrap_or(0));
+        Ok(Prepared { id: self.id, call, cancel_after, read_delay })
     }
 }
 
 impl Prepared {
     async fn run(self, channel: Channel) {
         let began = Instant::now();
-        let call = channel.call((self.request)());
+        let mut items = self.call.is_stream().then_some(0);
+        let call = async {
+            match &mut items {
+                None => self.call.call(&channel).await,
+                Some(count) => {
+                    let items = self.call.open(&channel).await?;
+                    read_all(items, &self.id, self.read_delay, count).await?;
+                    Ok(rmpv::Value::Nil)
+                }
+            }
+        };
         let ended = match self.cancel_after {
             Some(after) => tokio::time::timeout(after, call).await.ok(),
             None => Some(call.await),
@@ -105,18 +123,34 @@ impl Prepared {
         let elapsed = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let mut line = match ended {
             None => json!({ "cancelled": true }),
-            Some(Err(error)) => json!({ "rpc_error": describe(&error) }),
-            Some(Ok(response)) => {
-                let key = if response.is_app_error() { "app_error" } else { "ok" };
-                match rmpv::decode::read_value(&mut response.body().bytes()) {
-                    Ok(value) => json!({ key: to_json(&value) }),
-                    Err(error) => json!({ "rpc_error": undecodable(&error) }),
-                }
-            }
+            Some(Ok(value)) => json!({ "ok": to_json(&value) }),
+            Some(Err(CallError::App(value))) => json!({ "app_error": to_json(&value) }),
+            Some(Err(CallError::Rpc(error))) => json!({ "rpc_error": describe(&error) }),
         };
         line["id"] = self.id;
         line["elapsed_us"] = json!(elapsed);
+        if let Some(items) = items {
+            line["items"] = json!(items);
+        }
         print(&line);
+    }
+}
+
+/// Prints each item, and counts them.
+async fn read_all(
+    items: impl Stream<Item = Result<rmpv::Value, CallError<rmpv::Value>>>,
+    id: &Json,
+    delay: Duration,
+    count: &mut u64,
+) -> Result<(), CallError<rmpv::Value>> {
+    let mut items = pin!(items);
+    loop {
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let Some(item) = items.next().await else { return Ok(()) };
+        print(&json!({ "id": id, "item": to_json(&item?) }));
+        *count += 1;
     }
 }
 
@@ -127,9 +161,4 @@ fn describe(error: &RpcError) -> Json {
         "message": error.message(),
         "attempts": error.attempts(),
     })
-}
-
-fn undecodable(error: &rmpv::decode::Error) -> Json {
-    let message = format!("the value that came back does not decode: {error}");
-    json!({ "code": "internal", "delivery": "executed", "message": message, "attempts": 1 })
 }

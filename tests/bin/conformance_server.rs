@@ -75,8 +75,8 @@ async fn terminated() {
     });
 }
 
-const KEYS: &str = "message, elements, depth, in_flight, connections, handshake_ms, stall_ms, keepalive_ms, \
-                    keepalive_timeout_ms, drain_grace_ms";
+const KEYS: &str = "message, elements, depth, in_flight, connections, streams, credit, handshake_ms, stall_ms, \
+                    keepalive_ms, keepalive_timeout_ms, drain_grace_ms";
 
 fn set_limit(
     builder: ServerBuilder,
@@ -94,6 +94,8 @@ fn set_limit(
         "depth" => builder.depth(u8::try_from(number).unwrap_or(u8::MAX)),
         "in_flight" => builder.in_flight(small),
         "connections" => builder.connections(size),
+        "streams" => builder.streams(small),
+        "credit" => builder.credit(size),
         "handshake_ms" => builder.handshake_timeout(time),
         "stall_ms" => builder.write_stall(time),
         "keepalive_ms" => {

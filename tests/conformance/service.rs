@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::{Stream, StreamExt, stream};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use traitwire::observe::Counters;
-use traitwire::{Context, rpc_service};
+use traitwire::{Context, RpcError, Streaming, rpc_service};
 
 /// Methods that between them touch every promise of the protocol.
 #[rpc_service]
@@ -60,6 +61,67 @@ pub trait Conformance {
     /// What the server has counted.
     #[rpc(idempotent)]
     async fn counters(&self) -> Counts;
+    /// So many items, each with a payload of so many bytes.
+    #[rpc(idempotent)]
+    fn generate(&self, count: u64, size: u32) -> impl Stream<Item = Item>;
+    /// The sum of what comes.
+    #[rpc(idempotent)]
+    async fn sum(&self, values: Streaming<i64>) -> i64;
+    /// What comes, as it comes.
+    #[rpc(idempotent)]
+    fn mirror(&self, items: Streaming<Item>) -> impl Stream<Item = Item>;
+    /// So many items, each with a payload of 16 bytes, then this error.
+    #[rpc(idempotent)]
+    fn fail_after(&self, count: u64, code: u32) -> impl Stream<Item = Result<Item, ConformanceError>>;
+    /// Calls the caller's [`Callback`] so often, and answers how often it was answered rightly.
+    #[rpc(idempotent)]
+    async fn call_back(&self, times: u32) -> u64;
+}
+
+/// What a client serves for [`Conformance::call_back`].
+#[rpc_service]
+pub trait Callback {
+    /// The argument.
+    #[rpc(idempotent)]
+    async fn ping(&self, n: u32) -> u32;
+}
+
+/// A [`Callback`] that answers as it should.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing to add")]
+pub struct Answering;
+
+impl Callback for Answering {
+    async fn ping(&self, n: u32) -> u32 {
+        n
+    }
+}
+
+/// What streams carry.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "the wire fixes it")]
+pub struct Item {
+    /// Its place in its stream, from 0.
+    pub index: u64,
+    /// Byte i is (index + i) mod 256.
+    #[serde(with = "serde_bytes")]
+    pub payload: Vec<u8>,
+    /// The payload's CRC-32, as zlib counts it.
+    pub digest: u32,
+}
+
+impl Item {
+    /// The item of this index with a payload of so many bytes.
+    pub fn new(index: u64, size: u32) -> Self {
+        let payload: Vec<u8> = (0..u64::from(size)).map(|at| index.wrapping_add(at) as u8).collect();
+        let digest = crc32fast::hash(&payload);
+        Self { index, payload, digest }
+    }
+
+    /// Whether it is the item of this index with a payload of so many bytes.
+    pub fn is(&self, index: u64, size: u32) -> bool {
+        *self == Self::new(index, size)
+    }
 }
 
 /// A recursive value.
@@ -230,7 +292,7 @@ impl Conformance for Exerciser {
         if let (Some(depth), Some(address)) = (depth.checked_sub(1), self.shared.address.get()) {
             let further =
                 async { ConformanceClient::connect(address).await?.chain(depth).await.map_err(Into::into) };
-            let further: Result<Vec<u64>, traitwire::RpcError> = further.await;
+            let further: Result<Vec<u64>, RpcError> = further.await;
             left.extend(further.unwrap_or_default());
         }
         left
@@ -253,6 +315,38 @@ impl Conformance for Exerciser {
             refused: refused.map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         }
     }
+
+    fn generate(&self, count: u64, size: u32) -> impl Stream<Item = Item> {
+        stream::iter((0..count).map(move |index| Item::new(index, size)))
+    }
+
+    async fn sum(&self, values: Streaming<i64>) -> i64 {
+        values.map(whole).fold(0, async |sum: i64, value| sum.wrapping_add(value)).await
+    }
+
+    fn mirror(&self, items: Streaming<Item>) -> impl Stream<Item = Item> {
+        items.map(whole)
+    }
+
+    fn fail_after(&self, count: u64, code: u32) -> impl Stream<Item = Result<Item, ConformanceError>> {
+        let items = stream::iter((0..count).map(|index| Ok(Item::new(index, 16))));
+        let error = ConformanceError { code, message: format!("after {count} items") };
+        items.chain(stream::iter([Err(error)]))
+    }
+
+    async fn call_back(&self, times: u32) -> u64 {
+        let Some(caller) = Context::current().peer_client::<CallbackClient>() else { return 0 };
+        let mut answered = 0;
+        for n in 0..times {
+            answered += u64::from(caller.ping(n).await.is_ok_and(|answer| answer == n));
+        }
+        answered
+    }
+}
+
+/// A stream that breaks off has no sum and no mirror image: the call ends as `internal`.
+fn whole<T>(item: Result<T, RpcError>) -> T {
+    item.unwrap_or_else(|error| panic!("an item did not come: {error}"))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -54,8 +54,14 @@ impl Server {
     }
 }
 
-/// What the client prints for these lines, by id, and how it ends.
+/// What the client prints for these lines, by id, and how it ends. Of a stream it is the end.
 async fn client(uri: &str, lines: &str) -> (BTreeMap<String, Value>, ExitStatus) {
+    let (printed, status) = client_prints(uri, lines).await;
+    (printed.into_iter().map(|line| (line["id"].to_string(), line)).collect(), status)
+}
+
+/// What the client prints for these lines, and how it ends.
+async fn client_prints(uri: &str, lines: &str) -> (Vec<Value>, ExitStatus) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-client"))
         .args(["--connect", uri])
         .stdin(Stdio::piped())
@@ -65,8 +71,7 @@ async fn client(uri: &str, lines: &str) -> (BTreeMap<String, Value>, ExitStatus)
     child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
     let output = child.wait_with_output().await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let printed = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    (printed.map(|line| (line["id"].to_string(), line)).collect(), output.status)
+    (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), output.status)
 }
 
 #[tokio::test]
@@ -140,6 +145,87 @@ async fn every_kind_of_call_is_told_as_it_ended() {
 }
 
 #[tokio::test]
+async fn streams_are_printed_item_by_item_and_told_as_they_ended() {
+    let server = Server::start(&["--limit", "credit=2048", "--limit", "streams=16"]).await;
+    let item = r#"{"index":5,"payload":{"bytes":"BQYH"},"digest":833890780}"#;
+    let lines = [
+        r#"{"id":1,"method":"generate","args":[3,4]}"#,
+        r#"{"id":2,"method":"sum","input":[1,-2,10]}"#,
+        &format!(r#"{{"id":3,"method":"mirror","input":[{item},{item}],"read_delay_ms":5}}"#),
+        r#"{"id":4,"method":"fail_after","args":[2,7]}"#,
+        r#"{"id":5,"method":"call_back","args":[20]}"#,
+        r#"{"id":6,"method":"generate","args":[1000000,1000],"read_delay_ms":1,"cancel_after_ms":300}"#,
+        r#"{"id":7,"method":"generate","args":["x"]}"#,
+        r#"{"id":8,"method":"generate","args":[0,0]}"#,
+        r#"{"id":9,"method":"sum"}"#,
+        r#"{"id":10,"method":"sum","input":[1,"x"]}"#,
+        r#"{"id":11,"method":"add","args":[1,2],"input":[1]}"#,
+        r#"{"id":12,"method":"nothing","input":[1]}"#,
+        r#"{"id":13,"method":"generate","args":[2,100000]}"#,
+        r#"{"id":14,"method":"generate","args":[1,20000000]}"#,
+        r#"{"id":15,"method":"mirror","input":[7]}"#,
+    ]
+    .join("\n");
+    let (printed, status) = client_prints(&server.uri, &lines).await;
+    assert_eq!(status.code(), Some(0));
+    let items = |id: u64| {
+        let of = printed.iter().filter(move |line| line["id"] == id);
+        of.filter_map(|line| line.get("item").cloned()).collect::<Vec<_>>()
+    };
+    let end = |id: u64| {
+        let mut ends = printed.iter().filter(|line| line["id"] == id && line.get("item").is_none());
+        let (end, further) = (ends.next().unwrap(), ends.next());
+        assert!(further.is_none() && end["elapsed_us"].is_u64(), "{end} {further:?}");
+        let last = printed.iter().rfind(|line| line["id"] == id);
+        assert_eq!(last, Some(end), "nothing comes behind the end");
+        end
+    };
+    let told = |id: u64| {
+        let error = &end(id)["rpc_error"];
+        format!("{} {}", error["code"].as_str().unwrap(), error["delivery"].as_str().unwrap())
+    };
+    let ended_whole = |id: u64, items: u64| {
+        assert!(end(id)["ok"].is_null() && end(id)["items"] == items, "{}", end(id));
+        assert!(end(id).as_object().unwrap().contains_key("ok"));
+    };
+    let first: Value =
+        serde_json::from_str(r#"{"index":0,"payload":{"bytes":"AAECAw=="},"digest":2344191507}"#).unwrap();
+    assert_eq!((items(1).len(), &items(1)[0]), (3, &first));
+    ended_whole(1, 3);
+    assert_eq!(end(2)["ok"], 9);
+    assert!(end(2).get("items").is_none(), "no stream comes out of it: {}", end(2));
+    assert_eq!(items(3), vec![serde_json::from_str::<Value>(item).unwrap(); 2]);
+    ended_whole(3, 2);
+    assert_eq!((items(4).len(), &end(4)["items"]), (2, &2.into()));
+    assert_eq!(end(4)["app_error"]["code"], 7, "{}", end(4));
+    assert_eq!(end(5)["ok"], 20, "the client serves `Callback`");
+    assert_eq!((&end(6)["cancelled"], &end(6)["items"]), (&true.into(), &items(6).len().into()));
+    assert_eq!((told(7).as_str(), &end(7)["items"]), ("invalid_argument refused", &0.into()));
+    ended_whole(8, 0);
+    assert_eq!(end(9)["ok"], 0, "nothing to add");
+    assert!(told(10).ends_with("executed"), "an item that is no number: {}", end(10));
+    assert_eq!(told(11), "unimplemented refused", "it takes no items");
+    assert_eq!(told(12), "unimplemented refused");
+    ended_whole(13, 2);
+    assert_eq!(told(14), "resource_exhausted executed", "{}", end(14));
+    assert!(told(15).ends_with("executed"), "{}", end(15));
+    server.counts_until("all are over", |counts| counts.in_flight == 1).await;
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_wait_for_those_before_them() {
+    let server = Server::start(&["--limit", "streams=1"]).await;
+    let lines = r#"{"id":1,"method":"generate","args":[40,10],"read_delay_ms":5}
+                   {"id":2,"method":"generate","args":[1,10]}
+                   {"id":3,"method":"add","args":[1,2]}"#;
+    let (printed, status) = client_prints(&server.uri, lines).await;
+    assert_eq!(status.code(), Some(0));
+    let ends = printed.iter().filter(|line| line.get("elapsed_us").is_some());
+    assert!(ends.clone().all(|line| line.get("ok").is_some()), "{printed:?}");
+    assert_eq!(ends.count(), 3);
+}
+
+#[tokio::test]
 async fn a_drain_that_cuts_calls_ends_with_one() {
     let mut server = Server::start(&["--limit", "drain_grace_ms=50"]).await;
     let uri = server.uri.clone();
@@ -165,7 +251,10 @@ async fn a_server_that_is_not_there_is_told_for_each_call() {
 #[tokio::test]
 async fn mistakes_on_the_command_line_are_told() {
     for (options, words) in [
-        (vec!["--listen", "tcp://127.0.0.1:0", "--limit", "speed=9"], "known are message, elements"),
+        (
+            vec!["--listen", "tcp://127.0.0.1:0", "--limit", "speed=9"],
+            "known are message, elements, depth, in_flight, connections, streams, credit, handshake_ms",
+        ),
         (vec!["--listen", "tcp://127.0.0.1:0", "--limit", "message=much"], "not a number"),
         (vec!["--ledger"], "wants a value"),
         (vec![], "`--listen` is missing"),
