@@ -1,11 +1,13 @@
 //! Behaviour from outside: clients and servers over memory, TCP and Unix sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod buggy;
 mod callbacks;
 mod calls;
 mod cancel;
 mod conformance;
 mod deadlines;
+mod interop;
 mod numbers;
 mod oneway;
 mod reconnect;
