@@ -272,7 +272,10 @@ async fn mistakes_on_the_command_line_are_told() {
 async fn a_client_in_plain_python_speaks_it_from_the_document_alone() {
     let server = Server::start(&[]).await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
-    for arguments in [vec!["vectors.py"], vec!["selftest.py"], vec!["check.py", &server.uri]] {
+    let uri = &*server.uri;
+    let scripts =
+        [vec!["vectors.py"], vec!["selftest.py"], vec!["check.py", uri], vec!["check_streams.py", uri]];
+    for arguments in scripts {
         let run = Command::new("python3").args(&arguments).current_dir(folder).output().await;
         let Ok(output) = run else {
             assert!(std::env::var_os("TRAITWIRE_NO_SKIP").is_none(), "python3 is missing");

@@ -36,6 +36,10 @@ class Assembly:
             raise ProtocolError("parts that do not add up to %d bytes" % self.total)
         self._data += part
 
+    @property
+    def missing(self):
+        return self.total - len(self._data)
+
     def payload(self):
         return memoryview(self._data)
 

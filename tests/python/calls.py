@@ -50,6 +50,11 @@ class AppError(Exception):
 class Call:
     """One call. Users have `result`, `cancel`, `done` and `metadata`; the rest is the connection's."""
 
+    flags = 0
+    """SENDS and TAKES."""
+    opened = False
+    """The callee has opened its stream."""
+
     def __init__(self, method, payload, metadata, deadline, give_up):
         self.method = method
         self.deadline = deadline
@@ -64,6 +69,8 @@ class Call:
         self.framed = 0
         self.granted = False
         self.parked = False
+        self.outgoing = self.incoming = None
+        """Its streams; see streams.py."""
         self.assembly = None
 
         self._give_up = give_up

@@ -16,6 +16,9 @@ from frames import ProtocolError
 ASSEMBLY = 64 << 20
 """Bytes that granted answers may hold at a time."""
 
+SPARE = 32 << 20
+"""Bytes of credit that are lent to items larger than their stream's window."""
+
 QUEUE = 64 << 20
 """Bytes of arguments that wait or are being sent. A single call may be larger when nothing else is there."""
 
@@ -47,6 +50,10 @@ class Connection:
         self._queued_bytes = 0
         self._next_id = 1
         self._grants = Grants(max(assembly, self.own["message"]))
+        self._spare = max(SPARE, self.own["message"])
+        self._sending = deque()
+        self._streams = 0
+        self._item_next = False
 
         self._peer_id = 0
         self._accepted = 0
@@ -84,7 +91,7 @@ class Connection:
             self._drop_payload(call)
             _end(call, code, message, calls.NOT_SENT)
         elif call.state in (calls.SENDING, calls.SENT):
-            delivery = calls.UNKNOWN_EFFECT if call.state == calls.SENT else calls.NOT_SENT
+            delivery = _known(call, calls.UNKNOWN_EFFECT if call.state == calls.SENT else calls.NOT_SENT)
             self._let_go(call)
             call.state = calls.ABANDONED
             call.settle(error=calls.RpcError(code, message, delivery))
@@ -93,6 +100,8 @@ class Connection:
 
     def expire(self, now):
         for call in list(self._queue) + list(self._open.values()):
+            if call.flags:
+                call.tick(now)
             if call.deadline is not None and call.deadline <= now:
                 self.abandon(call, calls.DEADLINE_EXCEEDED, "no answer in time")
 
@@ -130,7 +139,7 @@ class Connection:
         self.lost = text
         for call in list(self._queue) + list(self._open.values()):
             sent = call.state == calls.SENT
-            delivery = calls.UNKNOWN_EFFECT if sent else calls.NOT_SENT
+            delivery = _known(call, calls.UNKNOWN_EFFECT if sent else calls.NOT_SENT)
             self._let_go(call)
             _end(call, calls.UNAVAILABLE, text, delivery, resend=not sent)
         self._queue.clear()
@@ -142,6 +151,7 @@ class Connection:
     def next_frame(self, now):
         """The bytes to write next, or None. A call counts as sent when its last byte has been handed out here: from
         then on nobody can say any more that it was not."""
+        self._grant_items()
         data = self._answer() or (None if self._finishing else self._carry(now))
         if data is None:
             self.finished = self._finishing
@@ -159,9 +169,35 @@ class Connection:
         return None
 
     def _carry(self, now):
-        """New calls and the parts of large ones take turns, so neither starves the other."""
+        """Calls and items take turns."""
         if self.peer is None or self.lost:
             return None
+        turns = [self._carry_calls, self._carry_items]
+        if self._item_next:
+            turns.reverse()
+        for turn in turns:
+            data = turn(now)
+            if data is not None:
+                self._item_next = turn == self._carry_calls
+                return data
+        return None
+
+    def _carry_items(self, _now):
+        """The next item, or END, of a call whose turn it is."""
+        for _ in range(len(self._sending)):
+            call = self._sending.popleft()
+            if call.state != calls.SENT:
+                continue
+            data = call.outgoing.next_frame(call.id, _PART)
+            if not call.outgoing.ended:
+                self._sending.append(call)
+            if data is not None:
+                call.moved = True
+                return data
+        return None
+
+    def _carry_calls(self, now):
+        """New calls and the parts of large ones take turns, so neither starves the other."""
         turns = [self._begin, self._go_on]
         if self._bulk_next:
             turns.reverse()
@@ -175,6 +211,10 @@ class Connection:
     def _begin(self, now):
         while self._queue and len(self._open) < self.peer["in_flight"]:
             call = self._queue[0]
+            if call.flags and self._streams >= min(self.peer["streams"], self.own["streams"]):
+                call = next((call for call in self._queue if not call.flags), None)
+                if call is None:
+                    return None
             if call.deadline is not None and call.deadline <= now:
                 self.abandon(call, calls.DEADLINE_EXCEEDED, "the time was over before the call was sent")
                 continue
@@ -184,7 +224,7 @@ class Connection:
             number = self._bound(call.method)
             if number is None:
                 return self._bind(call.method)
-            self._queue.popleft()
+            self._queue.remove(call)
             return self._first_frame(call, number, now)
         return None
 
@@ -209,15 +249,23 @@ class Connection:
         if self._next_id > _MAX_ID:
             self._going = "the ids of this connection are used up"
         self._open[call.id] = call
-        remaining = None if call.deadline is None else int((call.deadline - now) * 1e6)
-        head = frames.call_head(method, remaining, call.head_metadata)
+        remaining = _micros(call.deadline, now)
+        times = ()
+        if call.flags:
+            self._streams += 1
+            times = (None if call.idle is None else int(call.idle * 1e6), _micros(call.until, now))
+            if call.outgoing is not None:
+                call.outgoing.begin(self.peer["credit"])
+            if call.incoming is not None:
+                call.incoming.begin(self.own["credit"])
+        head = frames.call_head(method, remaining, call.head_metadata, times)
         room = frames.MAX_BODY - len(head)
         if call.total <= min(room, self._part(), self.peer["eager"]):
-            data = frames.first(frames.CALL, 0, call.id, head, call.payload)
+            data = frames.first(frames.CALL, call.flags, call.id, head, call.payload)
             self._sent(call)
             return data
         size = min(room - 4, self._part(), self._sendable(call))
-        data = frames.first(frames.CALL, 0, call.id, head, call.payload[:size], call.total)
+        data = frames.first(frames.CALL, call.flags, call.id, head, call.payload[:size], call.total)
         call.state = calls.SENDING
         call.framed = size
         self._take_turn(call)
@@ -232,7 +280,7 @@ class Connection:
             part = call.payload[call.framed : end]
             call.framed = end
             more = frames.MORE if end < call.total else 0
-            data = frames.write(frames.CALL, more, call.id, part)
+            data = frames.write(frames.CALL, more | call.flags, call.id, part)
             if more:
                 self._take_turn(call)
             else:
@@ -254,6 +302,8 @@ class Connection:
     def _sent(self, call):
         call.state = calls.SENT
         self._drop_payload(call)
+        if call.outgoing is not None:
+            self._sending.append(call)
 
     def _drop_payload(self, call):
         if call.payload is not None:
@@ -263,6 +313,9 @@ class Connection:
     def _let_go(self, call):
         self._drop_payload(call)
         self._grants.drop(call)
+        if call.incoming is not None:
+            self._spare += call.incoming.loan
+            call.incoming.loan = 0
 
     # What comes in.
 
@@ -292,6 +345,8 @@ class Connection:
         if call is None:
             return
         more = bool(frame.flags & frames.MORE)
+        if frame.kind == frames.REPLY and call.flags & frames.TAKES and call.state != calls.ABANDONED:
+            raise ProtocolError("a REPLY to call %d, which takes items" % call.id)
         if call.state == calls.ABANDONED:  # its parts are ignored, and only its last frame counts
             if not more:
                 self._close(call)
@@ -353,6 +408,55 @@ class Connection:
         self._close(call)
         call.settle(value, error, metadata)
 
+    def _on_item(self, frame):
+        call = self._stream_of(frame)
+        if call is None:
+            return
+        incoming, opens = call.incoming, bool(frame.flags & frames.OPEN)
+        if opens == incoming.opened:
+            raise ProtocolError("an ITEM that opens a stream again, or one that is not open")
+        call.moved = True
+        if opens:
+            call.metadata = frames.metadata_of(frames.Body(frame.body).pairs())
+            incoming.opened = True
+        elif not incoming.on_item(frame.body, bool(frame.flags & frames.MORE), self.own["message"]):
+            self.abandon(call, calls.RESOURCE_EXHAUSTED, "an item has more bytes than this client takes")
+
+    def _on_end(self, frame):
+        call = self._stream_of(frame)
+        if call is None:
+            if frame.id in self._open:  # of a call that was given up it is the last frame
+                self._close(self._open[frame.id])
+            return
+        if not call.incoming.opened or call.incoming.assembly is not None:
+            raise ProtocolError("END of call %d before OPEN, or inside an item" % call.id)
+        metadata = frames.metadata_of(frames.Body(frame.body).pairs())
+        self._close(call)
+        call.settle(None, None, metadata)
+
+    def _stream_of(self, frame):
+        """The call whose stream the frame is of; None if it is of no interest any more."""
+        if frame.id % 2 == 0:
+            if frame.id > self._peer_id:
+                raise ProtocolError("a frame of kind %02x for call %d, which was never opened" % (frame.kind, frame.id))
+            return None  # refused already
+        call = self._own_call(frame)
+        if call is None or call.state == calls.ABANDONED:
+            return None
+        if not call.flags & frames.TAKES:
+            raise ProtocolError("a frame of kind %02x for call %d, which takes no items" % (frame.kind, call.id))
+        return call
+
+    def _grant_items(self):
+        """CREDIT for the items that the application has taken, and loans for those that it waits for."""
+        for call in list(self._open.values()):
+            if call.incoming is None or call.state == calls.ABANDONED:
+                continue
+            self._spare = call.incoming.settle_loan(self._spare)
+            amount = call.incoming.grant()
+            if amount:
+                self._control.append(frames.credit(call.id, amount))
+
     def _grant(self):
         call = self._grants.next()
         while call is not None:
@@ -367,6 +471,11 @@ class Connection:
             return
         call = self._own_call(frame)
         if call is None or call.state == calls.ABANDONED:
+            return
+        call.moved = bool(call.flags) and call.state == calls.SENT
+        if call.state == calls.SENT:  # with SENDS it is for items, else nothing has use for it any more
+            if call.outgoing is not None and not call.outgoing.ended:
+                call.outgoing.grant(amount)
             return
         if call.granted or amount != call.total or call.total <= self.peer["eager"]:
             raise ProtocolError("a CREDIT of %d that call %d has no use for" % (amount, call.id))
@@ -383,6 +492,7 @@ class Connection:
 
     def _close(self, call):
         del self._open[call.id]
+        self._streams -= 1 if call.flags else 0
         self._let_go(call)
         call.state = calls.ENDED
 
@@ -404,7 +514,8 @@ class Connection:
         body = frames.Body(frame.body)
         total = body.total() if more else None
         method = body.method()
-        body.uint(optional=True)
+        for _ in range(3 if frame.flags & (frames.SENDS | frames.TAKES) else 1):
+            body.uint(optional=True)
         body.pairs()
         part = body.rest()
         if type(method) is int and method >= self._peer_names:
@@ -449,6 +560,8 @@ _OF_A_CALL = {
     frames.ERROR: Connection._on_answer,
     frames.CANCEL: Connection._on_cancel,
     frames.CREDIT: Connection._on_credit,
+    frames.ITEM: Connection._on_item,
+    frames.END: Connection._on_end,
 }
 _OF_THE_CONNECTION = {
     frames.NAME: Connection._on_name,
@@ -456,6 +569,15 @@ _OF_THE_CONNECTION = {
     frames.PONG: Connection._on_pong,
     frames.GOAWAY: Connection._on_goaway,
 }
+
+
+def _known(call, delivery):
+    """OPEN says that a handler was started."""
+    return calls.EXECUTED if call.opened else delivery
+
+
+def _micros(deadline, now):
+    return None if deadline is None else max(0, int((deadline - now) * 1e6))
 
 
 def _end(call, code, message, delivery, resend=False):

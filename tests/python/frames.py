@@ -14,7 +14,6 @@ PREFACE = b"\xc1RPC\x01"
 
 HELLO, NAME, CALL, REPLY, ERROR, CANCEL = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
 ITEM, END = 0x07, 0x08
-"""Of streams, which this client does not use: it opens no call with SENDS or TAKES."""
 CREDIT, PING, PONG, GOAWAY = 0x09, 0x0A, 0x0B, 0x0C
 FIRST_SKIPPED = 0x80
 """Unknown kinds from here on are skipped, unknown ones below cost the connection."""
@@ -128,9 +127,10 @@ def name(number, method):
     return write(NAME, 0, 0, msgpack.encode(number), msgpack.encode(method))
 
 
-def call_head(method, remaining, metadata):
-    """`method` is a name or a bound number; `metadata` is already encoded, see `metadata_bytes`."""
-    return msgpack.encode(method) + msgpack.encode(remaining) + metadata
+def call_head(method, remaining, metadata, times=()):
+    """`method` is a name or a bound number; `metadata` is already encoded, see `metadata_bytes`. `times` are `idle` and
+    `total` of a call with streams."""
+    return b"".join([msgpack.encode(value) for value in (method, remaining, *times)]) + metadata
 
 
 def first(kind, flags, call_id, head, part, total=None):
@@ -146,6 +146,14 @@ def error(call_id, flags, code, message):
 
 def cancel(call_id):
     return write(CANCEL, 0, call_id)
+
+
+def item(call_id, payload, flags=0):
+    return write(ITEM, flags, call_id, payload)
+
+
+def end(call_id):
+    return write(END, 0, call_id, b"\xc0")
 
 
 def credit(call_id, amount):

@@ -19,6 +19,7 @@ import msgpack
 from calls import AppError, RpcError
 from connection import Connection
 from frames import PROPAGATE, SECRET, Marked, NotTraitwire, ProtocolError
+from streams import StreamCall, deadline_after
 
 __all__ = ["AppError", "Client", "Marked", "NotTraitwire", "PROPAGATE", "ProtocolError", "RpcError", "SECRET"]
 
@@ -90,6 +91,21 @@ class Client:
     def start(self, method, args=(), timeout=10.0, metadata=None):
         """Begins a call and returns it: it has `result()`, `cancel()`, `done`, `metadata` (the answer's)."""
         return self.start_encoded(method, msgpack.encode(list(args)), timeout, metadata)
+
+    def stream(
+        self, method, args=(), sends=False, takes=False, timeout=10.0, idle=60.0, total=None, metadata=None
+    ):
+        """Begins a call with a stream of items from the caller, from the callee, or both; see streams.StreamCall.
+        `timeout` holds until something moves, then `idle` from each progress to the next; `total` is for all of it."""
+        until = deadline_after(total)
+        deadline = min((end for end in (deadline_after(timeout), until) if end is not None), default=None)
+        head = frames.metadata_bytes(metadata)
+        payload = msgpack.encode(list(args))
+        call = StreamCall(method, payload, head, deadline, self._give_up, self._lock, sends, takes, idle, until)
+        with self._lock:
+            self._connection.enqueue(call)
+            self._lock.notify_all()
+        return call
 
     def start_encoded(self, method, payload, timeout=10.0, metadata=None):
         """As `start`, with the arguments as bytes. They are sent as they are: a test may send what no caller should."""
