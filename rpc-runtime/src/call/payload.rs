@@ -68,9 +68,10 @@ impl Payload {
         &self.bytes
     }
 
-    /// The bytes, to be sent on. A received payload is copied, because its buffer belongs to its connection.
+    /// The bytes, to be sent on. A small payload that was received is copied, because its connection uses the buffer again.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
-        if self.owner.is_some() { self.bytes.clone() } else { std::mem::take(&mut self.bytes) }
+        let is_lent = self.owner.is_some() && self.bytes.len() <= limits::INLINE_PAYLOAD;
+        if is_lent { self.bytes.clone() } else { std::mem::take(&mut self.bytes) }
     }
 }
 

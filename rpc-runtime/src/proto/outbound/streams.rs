@@ -137,7 +137,7 @@ impl Outbound {
         output.push(items, largest, &mut tools.output.bulk);
         if items.size() < before {
             streams.sent = true;
-            self.moved(key.0, tools);
+            self.left(key.0, tools);
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Outbound {
             streams.sent = true;
             let header = Header { kind: Kind::End, flags: Flags::NONE, id: call.id };
             tools.output.frame(|out| write_mark(out, header, &Metadata::new()));
-            self.moved(key, tools);
+            self.left(key, tools);
         }
     }
 
@@ -256,6 +256,15 @@ impl Outbound {
     /// A part of an item has left.
     pub(in crate::proto) fn items_moved(&mut self, id: u32, tools: &Tools<'_>) {
         if let Some(&mut key) = self.open.get_mut(id) {
+            self.left(key, tools);
+        }
+    }
+
+    /// Something of this side's own has left. That is movement, but no answer of the callee: until there was a sign of that,
+    /// the time for its first one runs.
+    fn left(&mut self, key: usize, tools: &Tools<'_>) {
+        let streams = self.calls.get(key).and_then(|call| call.streams.as_ref());
+        if streams.is_some_and(|streams| streams.moved) {
             self.moved(key, tools);
         }
     }

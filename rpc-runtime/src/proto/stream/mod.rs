@@ -79,7 +79,8 @@ impl Streams {
             moved: false,
             idle: times.idle.map(Duration::from_micros),
             total: times.total.map(|micros| Deadline::from_wire(micros, tools.now)),
-            told: Some(tools.now),
+            // The caller hears of the first item that is taken: until then it does not know that anybody reads.
+            told: None,
         }
     }
 
@@ -135,7 +136,7 @@ impl Streams {
     /// slowly is heard of before its sender's idle time is over, even if that has sent all that it has.
     pub(super) fn grant(&mut self, done: u64, spare: &mut Spare, now: Instant) -> Option<u64> {
         let input = self.input.as_mut()?;
-        let due = self.idle.is_some_and(|idle| self.told.is_none_or(|told| now - told >= idle / 4));
+        let due = self.told.is_none_or(|told| self.idle.is_some_and(|idle| now - told >= idle / 4));
         let granted = input.grant(spare).or_else(|| if done > 0 && due { input.grant_rest() } else { None });
         if granted.is_some() {
             self.told = Some(now);

@@ -414,6 +414,11 @@ fn items_that_come_with_their_call_are_progress() {
     let key = pair.client.machine.call(streaming(true, false, deadline), pair.now).unwrap();
     pair.client.machine.push_items(CallRef::Own(key), &mut batch(&[5]), pair.now).unwrap();
     pair.client.machine.finish_items(key, pair.now);
+    pair.drive();
+    // The caller hears of it when they are taken: that somebody reads is a sign of its callee, that they left is none.
+    let call = CallRef::Peer(pair.server.started[0].id);
+    assert!(matches!(pair.server.machine.take_items(call, 0, pair.now), Taken::Items(_)));
+    pair.server.machine.took_items(call, 21, pair.now);
     pair.pass(Duration::from_secs(30));
     assert!(pair.server.stopped.is_empty() && pair.client.ended.is_empty());
     pair.pass(Duration::from_secs(31));
@@ -462,4 +467,16 @@ fn items_of_a_call_that_is_over_are_dropped() {
     let mut items = batch(&[5]);
     pair.client.machine.push_items(CallRef::Own(key), &mut items, now).unwrap();
     assert!(items.is_empty());
+}
+
+/// A silent callee had the idle time instead, because items had left.
+#[test]
+fn what_a_caller_sends_by_itself_is_no_first_progress() {
+    let mut pair = Pair::new();
+    let deadline = Some(Deadline::after(pair.now, Duration::from_secs(10)));
+    let key = pair.client.machine.call(streaming(true, true, deadline), pair.now).unwrap();
+    pair.client.machine.push_items(CallRef::Own(key), &mut batch(&[5]), pair.now).unwrap();
+    pair.client.machine.finish_items(key, pair.now);
+    pair.pass(Duration::from_millis(10_001));
+    assert_eq!(pair.client.outcome().unwrap_err().code(), Code::DEADLINE_EXCEEDED);
 }
