@@ -97,6 +97,35 @@ async fn a_panic_costs_its_stream_only() {
     assert_eq!(numbers.sum(1, stream::empty()).await.unwrap(), 1);
 }
 
+/// A stream that panics once `count` values have been read, and the handler is at work.
+fn panicking(count: u32, fates: &Arc<Fates>) -> impl futures::Stream<Item = i64> + Send + use<> {
+    let fates = Arc::clone(fates);
+    stream::unfold(0, move |n| {
+        let fates = Arc::clone(&fates);
+        async move {
+            until("earlier values are taken", || read(&fates.taken) == n).await;
+            assert!(n < count, "on purpose");
+            Some((i64::from(n), n + 1))
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_source_that_panics_gives_its_call_up() {
+    let (numbers, fates) = loopback();
+    let call = tokio::spawn(numbers.sum(0, panicking(2, &fates)));
+    assert!(call.await.unwrap_err().is_panic(), "it is the caller's own");
+    until("the handler is dropped", || read(&fates.dropped) == 1).await;
+    assert_eq!(read(&fates.whole), 0);
+
+    // Once the service has opened its stream, the source is read by a task of its own.
+    let (numbers, fates) = loopback();
+    let items: Vec<_> = numbers.doubled(panicking(2, &fates)).collect().await;
+    let error = items[2].as_ref().unwrap_err().rpc().unwrap();
+    assert!(items.len() == 3 && error.message().contains("panicked"), "{items:?}");
+    until("the handler is dropped", || read(&fates.dropped) == 1).await;
+}
+
 #[tokio::test]
 async fn dropping_a_stream_drops_its_handler() {
     let (numbers, fates) = loopback();

@@ -111,10 +111,13 @@ impl Outflow {
 }
 
 impl Drop for Outflow {
-    /// The runtime ends before the source has: what has left of it is not all of it.
+    /// The source panics, or the runtime ends before it has: what has left of it is not all of it.
     fn drop(&mut self) {
         if !self.is_over {
-            let text = "the runtime that the call's items were read in has ended";
+            let text = match std::thread::panicking() {
+                true => "the stream that the call's items are read from panicked",
+                false => "the runtime that the call's items were read in has ended",
+            };
             let error = RpcError::new(Code::CANCELLED, Delivery::Unknown, text);
             self.shared.fail(self.ticket, error);
         }

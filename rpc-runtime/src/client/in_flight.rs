@@ -221,7 +221,10 @@ impl InFlight {
     /// Moves the caller's items.
     fn pump(&mut self, shared: &Shared, ticket: Ticket, cx: &mut Context<'_>) {
         let Some(pump) = self.outflow.as_mut().filter(|_| !self.is_told) else { return };
-        match pump.poll(shared, Whose::Own(ticket), cx, Items::poll) {
+        let unguarded = Unguarded(shared, ticket);
+        let pumped = pump.poll(shared, Whose::Own(ticket), cx, Items::poll);
+        std::mem::forget(unguarded);
+        match pumped {
             Poll::Ready(Pumped::End(Ok(_))) => {
                 self.is_told = true;
                 shared.finish_items(ticket);
@@ -331,6 +334,15 @@ impl Drop for InFlight {
         if let State::Sent(shared, ticket) = &self.state {
             shared.cancel(*ticket);
         }
+    }
+}
+
+/// A call while the caller's own source is polled, which may panic: then nobody else is left who gives the call up.
+struct Unguarded<'a>(&'a Shared, Ticket);
+
+impl Drop for Unguarded<'_> {
+    fn drop(&mut self) {
+        self.0.cancel(self.1);
     }
 }
 
