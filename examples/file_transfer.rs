@@ -24,11 +24,15 @@ pub struct Receipt {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct NotFound;
 
+/// Why a file is not kept.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Cut(String);
+
 /// A place for files.
 #[rpc_service]
 pub trait Files {
     /// Keeps a file. One that is not sent to its end is not kept.
-    async fn put(&self, name: &str, chunks: Streaming<Vec<u8>>) -> Receipt;
+    async fn put(&self, name: &str, chunks: Streaming<Vec<u8>>) -> Result<Receipt, Cut>;
     /// A file, in chunks.
     async fn get(&self, name: &str) -> Result<impl Stream<Item = Vec<u8>>, NotFound>;
 }
@@ -39,15 +43,15 @@ struct Shelf(Mutex<HashMap<String, Vec<u8>>>);
 const CHUNK: usize = 64 * 1024;
 
 impl Files for Shelf {
-    async fn put(&self, name: &str, mut chunks: Streaming<Vec<u8>>) -> Receipt {
+    async fn put(&self, name: &str, mut chunks: Streaming<Vec<u8>>) -> Result<Receipt, Cut> {
         let mut file = Vec::new();
-        // A caller that gives up stops this handler here: `None` is the end, and nothing else is.
-        while let Some(Ok(chunk)) = chunks.next().await {
-            file.extend(chunk);
+        // `None` is the end, and an error is none: a caller that gives up stops this handler here, or shows as an error.
+        while let Some(chunk) = chunks.next().await {
+            file.extend(chunk.map_err(|error| Cut(error.to_string()))?);
         }
         let receipt = Receipt { size: file.len() as u64, digest: digest(&file) };
         self.0.lock().insert(name.to_owned(), file);
-        receipt
+        Ok(receipt)
     }
 
     async fn get(&self, name: &str) -> Result<impl Stream<Item = Vec<u8>>, NotFound> {
@@ -83,7 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         chunk
     });
-    let receipt = files.put("big", sending).await?;
+    let receipt = files.put("big", sending).await.map_err(|error| format!("{error:?}"))?;
     println!(
         "kept: {} bytes, digest {}",
         receipt.size,

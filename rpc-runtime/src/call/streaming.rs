@@ -12,9 +12,10 @@ use crate::call::{Batch, Caps, Items, MethodDescriptor, RpcError};
 
 /// A stream of values that a caller sends beside the arguments of a call.
 ///
-/// A method takes it as an argument; the handler reads it as a stream of `Result<T, RpcError>`. It ends with `None` only
-/// if the caller has sent everything: a caller that gives up or is lost stops the handler instead. Items that are not
-/// read stay with the caller, up to the stream's credit.
+/// A method takes it as an argument; the handler reads it as a stream of `Result<T, RpcError>`. Without an error before it,
+/// `None` says that the caller has sent everything. An error is the last item, and not that end: one that does not decode, or
+/// a caller that has given up or is lost. Such a caller stops the handler as well, which may see the error first: so do not
+/// skip errors. Items that are not read stay with the caller, up to the stream's credit.
 ///
 /// Any `impl Stream<Item = T> + Send + 'static` can be sent as one:
 ///
@@ -24,18 +25,18 @@ use crate::call::{Batch, Caps, Items, MethodDescriptor, RpcError};
 ///
 /// #[rpc_service]
 /// trait Adder {
-///     async fn sum(&self, values: Streaming<i64>) -> i64;
+///     async fn sum(&self, values: Streaming<i64>) -> Result<i64, String>;
 /// }
 ///
 /// struct Plain;
 ///
 /// impl Adder for Plain {
-///     async fn sum(&self, mut values: Streaming<i64>) -> i64 {
+///     async fn sum(&self, mut values: Streaming<i64>) -> Result<i64, String> {
 ///         let mut sum = 0;
-///         while let Some(Ok(value)) = values.next().await {
-///             sum += value;
+///         while let Some(value) = values.next().await {
+///             sum += value.map_err(|error| error.to_string())?;
 ///         }
-///         sum
+///         Ok(sum)
 ///     }
 /// }
 ///
