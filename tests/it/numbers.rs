@@ -23,6 +23,8 @@ pub(crate) trait Numbers {
     /// As many items as the name has letters; there is none for `missing`.
     async fn open(&self, name: &str) -> Result<impl Stream<Item = u32>, Failed>;
     async fn sum(&self, start: i64, values: Streaming<i64>) -> i64;
+    /// Takes the first thing that is no value for the end.
+    async fn careless(&self, values: Streaming<i64>) -> u32;
     fn doubled(&self, values: Streaming<i64>) -> impl Stream<Item = i64>;
     /// The sum of values that are read one a second.
     async fn slowly(&self, values: Streaming<i64>) -> i64;
@@ -93,6 +95,15 @@ impl Numbers for Basic {
         }
         self.fates.whole.fetch_add(1, Ordering::SeqCst);
         sum
+    }
+
+    async fn careless(&self, mut values: Streaming<i64>) -> u32 {
+        let mut count = 0;
+        while let Some(Ok(_)) = values.next().await {
+            count += 1;
+        }
+        self.fates.whole.fetch_add(1, Ordering::SeqCst);
+        count
     }
 
     fn doubled(&self, values: Streaming<i64>) -> impl Stream<Item = i64> {

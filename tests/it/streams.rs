@@ -162,6 +162,25 @@ async fn an_upload_that_is_given_up_or_lost_is_never_whole() {
     assert_eq!(read(&served.fates.whole), 0, "what is cut off is not the end");
 }
 
+/// The handler runs on another thread than the connection, and may look for an item just when the call is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_handler_whose_caller_gives_up_waits_to_be_dropped() {
+    let served = serve("tcp://127.0.0.1:0", |builder| builder).await;
+    let numbers = NumbersClient::connect(&served.uri).await.unwrap();
+    for round in 0..40_u64 {
+        let uploads = (0..10).map(|nth| {
+            let upload = tokio::spawn(numbers.careless(stream::repeat(1)));
+            async move {
+                tokio::time::sleep(Duration::from_micros((round * 97 + nth * 331) % 3_000)).await;
+                upload.abort();
+            }
+        });
+        futures::future::join_all(uploads).await;
+    }
+    assert_eq!(numbers.careless(stream::iter([1, 2])).await.unwrap(), 2);
+    assert_eq!(read(&served.fates.whole), 1, "what is cut off is not the end");
+}
+
 #[tokio::test]
 async fn a_lost_connection_is_not_the_end_of_a_stream() {
     let served = serve("tcp://127.0.0.1:0", |builder| builder.grace(Duration::ZERO)).await;

@@ -13,9 +13,10 @@ use crate::call::{Batch, Caps, Items, MethodDescriptor, RpcError};
 /// A stream of values that a caller sends beside the arguments of a call.
 ///
 /// A method takes it as an argument; the handler reads it as a stream of `Result<T, RpcError>`. Without an error before it,
-/// `None` says that the caller has sent everything. An error is the last item, and not that end: one that does not decode, or
-/// a caller that has given up or is lost. Such a caller stops the handler as well, which may see the error first: so do not
-/// skip errors. Items that are not read stay with the caller, up to the stream's credit.
+/// `None` says that the caller has sent everything. An error is the last item, and not that end: something that does not
+/// decode. A caller that gives up or is lost stops the handler, which sees nothing of it; where the stream is read elsewhere,
+/// in a task of its own or in a `blocking` method, that is an error too. So do not skip errors. Items that are not read stay
+/// with the caller, up to the stream's credit.
 ///
 /// Any `impl Stream<Item = T> + Send + 'static` can be sent as one:
 ///

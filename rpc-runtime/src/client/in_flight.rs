@@ -242,7 +242,7 @@ impl InFlight {
         }
         let address = Arc::clone(&self.channel.inner.address);
         let caps = self.channel.inner.caps;
-        let taken = shared.read(Whose::Own(ticket), self.takes);
+        let taken = shared.read(Whose::Own(ticket), self.takes, false);
         let inlet = Inlet::new(shared, ticket, address, self.attempts, caps);
         let mut response = Response::stream(Items::received(inlet, caps, taken));
         *response.metadata_mut() = metadata;

@@ -28,14 +28,22 @@ struct Reader {
     told: u64,
     /// How often to look.
     every: Duration,
+    /// It waits to be dropped when its call is over, instead of hearing of that.
+    is_patient: bool,
 }
 
 impl Readers {
     /// A stream that is to be read, whose time runs out if nothing moves for `idle`. Its reader adds to what comes back.
-    pub(super) fn insert(&mut self, call: CallRef, idle: Option<Duration>, now: Instant) -> Arc<AtomicU64> {
+    pub(super) fn insert(
+        &mut self,
+        call: CallRef,
+        idle: Option<Duration>,
+        is_patient: bool,
+        now: Instant,
+    ) -> Arc<AtomicU64> {
         let taken = Arc::new(AtomicU64::new(0));
         let every = idle.map_or(limits::LOOK, |idle| limits::LOOK.min(idle / 4)).max(limits::LOOK_LEAST);
-        self.all.insert(call, Reader { taken: Arc::clone(&taken), told: 0, every });
+        self.all.insert(call, Reader { taken: Arc::clone(&taken), told: 0, every, is_patient });
         self.look = Some(self.look.map_or(now + every, |look| look.min(now + every)));
         taken
     }
@@ -43,6 +51,11 @@ impl Readers {
     /// The cost of what has been read since this was asked last.
     pub(super) fn done(&mut self, call: CallRef) -> u64 {
         self.all.get_mut(&call).map_or(0, Reader::done)
+    }
+
+    /// Whether the reader of a call that is over is a handler that will be dropped before long.
+    pub(super) fn will_be_dropped(&self, call: CallRef) -> bool {
+        self.all.get(&call).is_some_and(|reader| reader.is_patient)
     }
 
     pub(super) fn forget(&mut self, call: CallRef) {

@@ -63,10 +63,10 @@ impl Shared {
     }
 
     /// Somebody is to read the items of this call, whose time runs out if nothing moves for `idle`; the cost of what is read
-    /// is to be added to what comes back.
-    pub(crate) fn read(&self, whose: Whose, idle: Option<Duration>) -> Arc<AtomicU64> {
+    /// is to be added to what comes back. A handler that is patient waits to be dropped when its call is over.
+    pub(crate) fn read(&self, whose: Whose, idle: Option<Duration>, is_patient: bool) -> Arc<AtomicU64> {
         self.with(|core| match core.call_of(whose) {
-            Some(call) => core.readers.insert(call, idle, clock::now()),
+            Some(call) => core.readers.insert(call, idle, is_patient, clock::now()),
             None => Arc::default(),
         })
     }
@@ -105,6 +105,13 @@ impl Core {
         match self.machine.take_items(call, done, clock::now()) {
             Taken::Items(items) => Some(Poll::Ready(Took::Items(items))),
             Taken::End => Some(Poll::Ready(Took::End)),
+            // A handler must not take this for an end, nor handle an error that it need not know of: it waits until it is
+            // dropped. Whoever else reads hears of it then.
+            Taken::Gone if self.readers.will_be_dropped(call) => match self.streams.read(call, caller, clone)
+            {
+                Known::Yes(_) => Some(Poll::Pending),
+                Known::No => None,
+            },
             Taken::Gone => Some(Poll::Ready(Took::Gone)),
             Taken::Nothing => match whose {
                 Whose::Own(ticket) => match self.places.look(ticket, caller, clone) {

@@ -234,7 +234,9 @@ impl Task {
             request.set_route(route.service, route.method);
         }
         if let Some(stream) = stream.filter(|stream| stream.sends) {
-            let taken = self.shared.read(Whose::Peer(id), stream.idle);
+            // One that blocks its thread may wait for an item there, and would never be dropped.
+            let is_patient = !descriptor.is_some_and(|method| method.blocking);
+            let taken = self.shared.read(Whose::Peer(id), stream.idle, is_patient);
             request.set_items(Items::received(Inflow::new(Arc::clone(&self.shared), id), self.caps, taken));
         }
         let mut work = Work::new(id, context, &self.shared, &dispatch);

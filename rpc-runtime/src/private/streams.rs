@@ -303,7 +303,8 @@ impl Sink {
         A: Answer<Ok = S::Ok, Detail = S::Detail>,
         St: Stream<Item = R>,
     {
-        let mut stream = pin!(stream);
+        // The user's `Serialize` runs under no lock, and if it panics it takes no earlier items with it.
+        let (mut stream, mut encoded) = (pin!(stream), Vec::new());
         let end = poll_fn(|cx| {
             loop {
                 let slot = self.slot.lock();
@@ -319,10 +320,11 @@ impl Sink {
                     Ok(value) => Ok(value),
                     Err(detail) => return Poll::Ready(app::<S::Ok, S::Detail, A>(method, detail)),
                 };
-                let mut slot = self.slot.lock();
-                if let Err(error) = slot.items.push_with(|out| A::write(&value, out)) {
+                encoded.clear();
+                if let Err(error) = A::write(&value, &mut encoded) {
                     return Poll::Ready(Err(not_answerable(method, error)));
                 }
+                self.slot.lock().items.push(&encoded);
             }
         })
         .await;
