@@ -1,0 +1,125 @@
+//! The comparison: rounds in which every system has its turn at every workload. Does not judge what comes out.
+
+use std::time::Duration;
+
+use crate::child::{Child, Used, numbers};
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::results::{Measured, Results, Row, Sides};
+use crate::systems::{Failure, Listed};
+use crate::workload::Workload;
+
+/// One server of each system is up through all rounds of a runtime, idle unless it is its turn. Within a round and a
+/// workload the systems run one after the other; who begins moves on with each round, and every other round runs
+/// backwards, so that no system always follows the same one. Allocations are counted in a pass of their own.
+pub(crate) fn compare(options: &Options) -> Result<Results, Failure> {
+    let mut results = Results::default();
+    let turns = options.runtimes.len() * options.workloads.len() * options.systems.len();
+    let mut progress = Progress::new(turns * (options.rounds + 1));
+    for &runtime in &options.runtimes {
+        let start = |&system: &Listed| Server::start(system, runtime);
+        let mut servers = options.systems.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        let first = results.rows.len();
+        for &workload in &options.workloads {
+            let rows = options.systems.iter().filter(|system| workload.suits(**system));
+            results.rows.extend(rows.map(|&system| Row::new(workload, runtime, system)));
+        }
+        for round in 0..=options.rounds {
+            // The last one counts.
+            let counts = round == options.rounds;
+            for &workload in &options.workloads {
+                for at in order(servers.len(), round) {
+                    let server = &mut servers[at];
+                    progress.next(&format!("{runtime} {} {}", workload.name, server.system.name));
+                    let mut rows = results.rows[first..].iter_mut();
+                    let of =
+                        |row: &&mut Row| row.workload == workload && row.system.name == server.system.name;
+                    let Some(row) = rows.find(of) else { continue };
+                    let measured = server.measure(workload, options.time, counts)?;
+                    if counts {
+                        row.allocations = workload.is_uniform().then_some(measured.allocations);
+                    } else {
+                        row.rounds.push(measured);
+                    }
+                }
+            }
+        }
+    }
+    progress.end();
+    Ok(results)
+}
+
+/// The order of so many systems in a round.
+fn order(systems: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..systems).map(|turn| (round / 2 + turn) % systems).collect();
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+struct Server {
+    child: Child,
+    system: Listed,
+    runtime: &'static str,
+    address: String,
+}
+
+impl Server {
+    fn start(system: Listed, runtime: &'static str) -> Result<Self, Failure> {
+        let words = ["server", system.name, runtime].map(str::to_owned);
+        let blame = |cause: Failure| -> Failure {
+            format!("{} on {runtime}: the server: {cause}", system.name).into()
+        };
+        let mut child = Child::start(&words).map_err(blame)?;
+        let address = child.hear("listening", Duration::ZERO).map_err(blame)?;
+        Ok(Self { child, system, runtime, address })
+    }
+
+    fn measure(&mut self, workload: Workload, time: Duration, counts: bool) -> Result<Measured, Failure> {
+        let (system, runtime) = (self.system.name, self.runtime);
+        let measured = self.attempt(workload, time, counts);
+        measured.map_err(|cause| format!("{system} on {runtime}, {}: {cause}", workload.name).into())
+    }
+
+    fn attempt(&mut self, workload: Workload, time: Duration, counts: bool) -> Result<Measured, Failure> {
+        // Counts settle sooner than times.
+        let time = if counts { time / 2 } else { time * workload.length() };
+        let warm_up = time * 2 / 5;
+        let words = ["client", self.system.name, self.runtime, workload.name, &self.address];
+        let numbers = [warm_up.as_millis(), time.as_millis(), u128::from(counts)];
+        let words: Vec<_> =
+            words.map(str::to_owned).into_iter().chain(numbers.map(|number| number.to_string())).collect();
+        if counts {
+            self.child.say("count")?;
+        }
+        let mut client = Child::start(&words).map_err(from("client"))?;
+        client.hear("begin", warm_up).map_err(from("client"))?;
+        let before = self.child.used().map_err(from("server"))?;
+        client.hear("end", time).map_err(from("client"))?;
+        let served = self.child.used().map_err(from("server"))?.since(before);
+        let result = client.hear("result", Duration::ZERO).map_err(from("client"))?;
+        if counts {
+            self.child.say("stop")?;
+        }
+        measured(&result, served)
+    }
+}
+
+fn from(side: &'static str) -> impl Fn(Failure) -> Failure {
+    move |cause| format!("the {side}: {cause}").into()
+}
+
+/// What the client said, and the server's part.
+fn measured(result: &str, served: Used) -> Result<Measured, Failure> {
+    let numbers = numbers(result)?;
+    let [operations, cpu_us, allocations, metrics @ ..] = &numbers[..] else {
+        return Err("the client told too little".into());
+    };
+    let each = |client: f64, server: f64| Sides { client: client / operations, server: server / operations };
+    Ok(Measured {
+        metrics: metrics.to_vec(),
+        cpu_us: each(*cpu_us, served.cpu_us),
+        allocations: each(*allocations, served.allocations),
+    })
+}

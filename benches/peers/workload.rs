@@ -1,0 +1,132 @@
+//! Owns [`Workload`]: what is asked of each system, and what is measured while it is. Knows no system.
+
+use std::str::FromStr;
+
+use crate::systems::{Failure, Listed};
+
+/// W1 to W9.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) connections: usize,
+    /// On each connection.
+    pub(crate) callers: usize,
+    pub(crate) work: Work,
+}
+
+/// What a caller does again and again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Work {
+    Add,
+    /// Every call's time is kept.
+    TimedAdd,
+    /// So many bytes there and back.
+    Echo(usize),
+    /// A stream of items.
+    Items,
+    /// Timed adds beside echoes of so many bytes, one after the other, on the same connection.
+    Beside(usize),
+}
+
+/// What a workload measures; the first of its metrics is the one that stands for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Metric {
+    Calls,
+    Bytes,
+    Items,
+    Median,
+    Tail,
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// 16 MiB with the envelope, which is as much as one message has by default.
+const BULK: usize = 16 * MIB - KIB;
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    of("W1", "add, one in flight", 1, 1, Work::TimedAdd),
+    of("W2", "add, 64 callers on one connection", 1, 64, Work::Add),
+    of("W3", "add, 512 callers on one connection", 1, 512, Work::Add),
+    of("W4", "add, 8 connections with 32 callers each", 8, 32, Work::Add),
+    of("W5", "echo of 1 KiB, 64 callers", 1, 64, Work::Echo(KIB)),
+    of("W6", "echo of 64 KiB, 16 callers", 1, 16, Work::Echo(64 * KIB)),
+    of("W7", "echo of 1 MiB, 4 callers", 1, 4, Work::Echo(MIB)),
+    of("W8", "stream of {u64, f64, string of 12}", 1, 1, Work::Items),
+    of("W9", "add, one in flight, beside an echo of 16 MiB on the same connection", 1, 1, Work::Beside(BULK)),
+];
+
+const fn of(
+    name: &'static str,
+    what: &'static str,
+    connections: usize,
+    callers: usize,
+    work: Work,
+) -> Workload {
+    Workload { name, what, connections, callers, work }
+}
+
+impl Workload {
+    pub(crate) const fn metrics(&self) -> &'static [Metric] {
+        match self.work {
+            Work::TimedAdd => &[Metric::Calls, Metric::Median, Metric::Tail],
+            Work::Add => &[Metric::Calls],
+            // As in the research: small ones are counted, large ones weighed.
+            Work::Echo(KIB) => &[Metric::Calls],
+            Work::Echo(_) => &[Metric::Bytes],
+            Work::Items => &[Metric::Items],
+            Work::Beside(_) => &[Metric::Tail, Metric::Median, Metric::Bytes],
+        }
+    }
+
+    /// Whether the system can do it.
+    pub(crate) fn suits(&self, system: Listed) -> bool {
+        system.streams || self.work != Work::Items
+    }
+
+    /// How many times as long as others it is measured: a bulk of 16 MiB takes its time.
+    pub(crate) const fn length(&self) -> u32 {
+        if matches!(self.work, Work::Beside(_)) { 2 } else { 1 }
+    }
+
+    /// Whether CPU time and allocations can be said of a call: two kinds of calls cannot be told apart.
+    pub(crate) const fn is_uniform(&self) -> bool {
+        !matches!(self.work, Work::Beside(_))
+    }
+}
+
+impl FromStr for Workload {
+    type Err = Failure;
+
+    fn from_str(name: &str) -> Result<Self, Failure> {
+        let found = WORKLOADS.iter().find(|workload| workload.name == name);
+        found.copied().ok_or_else(|| format!("no workload is called {name}: W1 to W9").into())
+    }
+}
+
+impl Metric {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "calls_per_s",
+            Self::Bytes => "mb_per_s",
+            Self::Items => "items_per_s",
+            Self::Median => "p50_us",
+            Self::Tail => "p99_us",
+        }
+    }
+
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Self::Calls => "calls/s",
+            Self::Bytes => "MB/s",
+            Self::Items => "items/s",
+            Self::Median | Self::Tail => "us",
+        }
+    }
+
+    /// Whether less is better.
+    pub(crate) const fn is_time(self) -> bool {
+        matches!(self, Self::Median | Self::Tail)
+    }
+}
