@@ -4,7 +4,7 @@
 //! A child ends when its standard input does, so none outlives the comparison, however that ends.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -68,6 +68,11 @@ impl Child {
             (FAILED, cause) => Err(cause.into()),
             _ => Err(format!("said `{line}` instead of `{word}`").into()),
         }
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn end(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok().flatten()
     }
 
     /// What it has used so far.

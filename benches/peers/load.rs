@@ -77,7 +77,7 @@ pub(crate) async fn run<S: System>(task: Task) -> Result<(), Failure> {
     if operations == 0.0 && task.workload.is_uniform() {
         return Err("no call ended in the time of the measurement".into());
     }
-    let metrics = metrics(task.workload, operations, elapsed, &shared);
+    let metrics = metrics(task.workload, operations, (began, elapsed), &shared);
     println!("result {operations} {} {} {metrics}", used.cpu_us, used.allocations);
     Ok(())
 }
@@ -205,7 +205,8 @@ fn check<T: PartialEq + std::fmt::Debug>(got: T, expected: T) -> Result<(), Fail
 }
 
 /// The metrics of a workload, in their order.
-fn metrics(workload: Workload, operations: f64, elapsed: Duration, shared: &Shared) -> String {
+fn metrics(workload: Workload, operations: f64, measured: (Instant, Duration), shared: &Shared) -> String {
+    let (began, elapsed) = measured;
     let rate = operations / elapsed.as_secs_f64();
     let mut times = std::mem::take(&mut *shared.times.lock());
     times.sort_unstable();
@@ -215,7 +216,7 @@ fn metrics(workload: Workload, operations: f64, elapsed: Duration, shared: &Shar
     };
     let value = |metric: &Metric| match (metric, workload.work) {
         (Metric::Calls | Metric::Items, _) => rate,
-        (Metric::Bytes, Work::Beside(size)) => bulk_rate(&shared.bulks.lock()) * size as f64 / 1e6,
+        (Metric::Bytes, Work::Beside(size)) => bulk_rate(began, &shared.bulks.lock()) * size as f64 / 1e6,
         (Metric::Bytes, Work::Echo(size)) => rate * size as f64 / 1e6,
         (Metric::Bytes, _) => f64::NAN,
         (Metric::Median, _) => quantile(0.50),
@@ -226,9 +227,10 @@ fn metrics(workload: Workload, operations: f64, elapsed: Duration, shared: &Shar
 }
 
 /// Bulks a second between the first and the last: few fit a measurement, so its edges would count.
-fn bulk_rate(bulks: &[Instant]) -> f64 {
+fn bulk_rate(began: Instant, bulks: &[Instant]) -> f64 {
     match bulks {
         [first, .., last] => (bulks.len() - 1) as f64 / (*last - *first).as_secs_f64(),
-        _ => f64::NAN,
+        [only] => 1.0 / (*only - began).as_secs_f64(),
+        [] => f64::NAN,
     }
 }

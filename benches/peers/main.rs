@@ -21,6 +21,7 @@ mod progress;
 mod report;
 mod results;
 mod round;
+mod svg;
 mod systems;
 mod workload;
 
@@ -72,6 +73,9 @@ fn compare(arguments: &[String]) -> Result<(), Failure> {
     println!("{}", report::text(&results, &options, &machine::describe(&options.systems)));
     if let Some(path) = &options.json {
         json::write(&results, path)?;
+    }
+    if let Some(folder) = &options.svg {
+        svg::write(&results, folder)?;
     }
     Ok(())
 }

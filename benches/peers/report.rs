@@ -9,8 +9,9 @@ use crate::workload::Metric;
 /// What columns mean, once.
 const LEGEND: &str = "\
 Each value: median (least - most) of the rounds. A ratio is the median of the rounds' ratios, with the interval that
-holds it nine times of ten (all of them below 8 rounds). CPU time and allocations are those of one call or item,
-client + server; allocations are counted in a pass of their own. MB/s weigh a body once for its way there and back.";
+holds it nine times of ten: all of them below 8 rounds, and less sure below 5. CPU time and allocations are those of
+one call or item, client + server; allocations are counted in a pass of their own. MB/s weigh a body once for its way
+there and back.";
 
 pub(crate) fn text(results: &Results, options: &Options, about: &[String; 2]) -> String {
     let mut text = about.join("\n");
@@ -18,32 +19,29 @@ pub(crate) fn text(results: &Results, options: &Options, about: &[String; 2]) ->
     let _ = writeln!(text, "\n{} rounds of {millis} ms, the systems by turns\n{LEGEND}", options.rounds);
     for row in &results.rows {
         let is_first = results.beside(row).next().is_some_and(|first| first.system.name == row.system.name);
-        for (nth, metric) in row.workload.metrics().iter().enumerate().filter(|_| is_first) {
-            let _ = writeln!(text, "\n{}", heading(row, *metric));
-            let _ = writeln!(
-                text,
-                "{:<14}{:>27}{:>22}{:>32}{:>18}{:>17}",
-                "",
-                metric.unit(),
-                "by raw",
-                "by the best peer",
-                "CPU us",
-                "allocations"
-            );
+        for nth in (0..row.sorts()).filter(|_| is_first) {
+            let metric = row.workload.metrics().get(nth).copied();
+            let _ = writeln!(text, "\n{}", heading(row, metric));
+            let unit = metric.map_or("us", Metric::unit);
+            let (cpu, allocations) = if nth == 0 { ("CPU us", "allocations") } else { ("", "") };
+            let (limit, peer) = ("by raw", "by the best peer");
+            let head = format!("{unit:>41}{limit:>22}{peer:>32}{cpu:>18}{allocations:>17}");
+            let _ = writeln!(text, "{}", head.trim_end());
             for system in results.beside(row) {
-                let _ = writeln!(text, "{}", line(results, system, nth));
+                let _ = writeln!(text, "{}", line(results, system, nth).trim_end());
             }
         }
     }
     text
 }
 
-fn heading(row: &Row, metric: Metric) -> String {
+fn heading(row: &Row, metric: Option<Metric>) -> String {
     let what = match metric {
-        Metric::Median => ", median of the adds' times",
-        Metric::Tail => ", 99th percentile of the adds' times",
-        Metric::Bytes if !row.workload.is_uniform() => ", the bulk",
-        _ => "",
+        Some(Metric::Median) => ", median of the adds' times",
+        Some(Metric::Tail) => ", 99th percentile of the adds' times",
+        Some(Metric::Bytes) if !row.workload.is_uniform() => ", the bulk",
+        Some(_) => "",
+        None => ", CPU time of one on both sides",
     };
     format!("{} ({}): {}{what}", row.workload.name, row.runtime, row.workload.what)
 }
@@ -59,7 +57,10 @@ fn line(results: &Results, row: &Row, nth: usize) -> String {
         let name = peer.system.name.split('-').next().unwrap_or_default();
         format!("{name} {}", ratio(row.ratio(peer, nth)))
     });
-    let (cpu, allocations) = (sides(row.cpu_us()), sides(row.allocations));
+    // Once for each workload.
+    let told = nth == 0;
+    let cpu = sides(row.cpu_us().filter(|_| told));
+    let allocations = sides(row.allocations.filter(|_| told));
     format!("{:<14}{value:>27}{limit:>22}{peer:>32}{cpu:>18}{allocations:>17}", row.system.name)
 }
 
@@ -75,7 +76,7 @@ fn sides(sides: Option<Sides>) -> String {
 }
 
 /// Three digits.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let (value, unit) = match value {
         value if value >= 999_500.0 => (value / 1e6, "M"),
         value if value >= 9_995.0 => (value / 1e3, "k"),

@@ -47,12 +47,18 @@ impl Row {
         Self { workload, runtime, system, rounds: Vec::new(), allocations: None }
     }
 
-    /// The values of its `nth` metric.
-    fn values(&self, nth: usize) -> Vec<f64> {
-        self.rounds.iter().map(|measured| measured.metrics.get(nth).copied().unwrap_or(f64::NAN)).collect()
+    /// How many values a round has: its metrics, and behind them the CPU time of a call where there is one.
+    pub(crate) fn sorts(&self) -> usize {
+        self.workload.metrics().len() + usize::from(self.workload.is_uniform())
     }
 
-    /// Its `nth` metric: median, least and most.
+    /// The values of the `nth` sort, in the order of the rounds.
+    fn values(&self, nth: usize) -> Vec<f64> {
+        let value = |measured: &Measured| measured.metrics.get(nth).copied();
+        self.rounds.iter().map(|round| value(round).unwrap_or_else(|| round.cpu_us.sum())).collect()
+    }
+
+    /// Its `nth` sort: median, least and most.
     pub(crate) fn spread(&self, nth: usize) -> Spread {
         let sorted = sorted(self.values(nth));
         match (sorted.first(), sorted.last()) {
@@ -71,7 +77,7 @@ impl Row {
             .then(|| Sides { client: side(|sides| sides.client), server: side(|sides| sides.server) })
     }
 
-    /// This row's `nth` metric by another's: the median of what each round gave, which noise that hits a whole round
+    /// This row's `nth` sort by another's: the median of what each round gave, which noise that hits a whole round
     /// does not touch. The interval holds the true median nine times of ten.
     pub(crate) fn ratio(&self, to: &Self, nth: usize) -> Spread {
         let pairs = self.values(nth).into_iter().zip(to.values(nth));
@@ -96,10 +102,10 @@ impl Results {
         self.beside(row).find(|other| other.system.name == LIMIT)
     }
 
-    /// The row of the peer that is best at this row's `nth` metric.
+    /// The row of the peer that is best at this row's `nth` sort.
     pub(crate) fn best_peer<'r>(&'r self, row: &'r Row, nth: usize) -> Option<&'r Row> {
         let peers = self.beside(row).filter(|other| ![LIMIT, OURS].contains(&other.system.name));
-        let less_is_better = row.workload.metrics().get(nth).copied().is_some_and(Metric::is_time);
+        let less_is_better = row.workload.metrics().get(nth).copied().is_none_or(Metric::is_time);
         let goodness = |row: &&Row| {
             let median = row.spread(nth).median;
             if less_is_better { -median } else { median }

@@ -15,6 +15,10 @@ use crate::workload::Workload;
 pub(crate) fn compare(options: &Options) -> Result<Results, Failure> {
     let mut results = Results::default();
     let turns = options.runtimes.len() * options.workloads.len() * options.systems.len();
+    if !options.workloads.iter().any(|workload| options.systems.iter().any(|&system| workload.suits(system)))
+    {
+        return Err("none of these systems can do any of these workloads".into());
+    }
     let mut progress = Progress::new(turns * (options.rounds + 1));
     for &runtime in &options.runtimes {
         let start = |&system: &Listed| Server::start(system, runtime);
@@ -79,7 +83,12 @@ impl Server {
     fn measure(&mut self, workload: Workload, time: Duration, counts: bool) -> Result<Measured, Failure> {
         let (system, runtime) = (self.system.name, self.runtime);
         let measured = self.attempt(workload, time, counts);
-        measured.map_err(|cause| format!("{system} on {runtime}, {}: {cause}", workload.name).into())
+        measured.map_err(|cause| {
+            // A client whose server is gone can only say that its connection is.
+            let end = self.child.end();
+            let end = end.map_or_else(String::new, |end| format!("; the server died: {end}"));
+            format!("{system} on {runtime}, {}: {cause}{end}", workload.name).into()
+        })
     }
 
     fn attempt(&mut self, workload: Workload, time: Duration, counts: bool) -> Result<Measured, Failure> {

@@ -54,7 +54,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     of("W6", "echo of 64 KiB, 16 callers", 1, 16, Work::Echo(64 * KIB)),
     of("W7", "echo of 1 MiB, 4 callers", 1, 4, Work::Echo(MIB)),
     of("W8", "stream of {u64, f64, string of 12}", 1, 1, Work::Items),
-    of("W9", "add, one in flight, beside an echo of 16 MiB on the same connection", 1, 1, Work::Beside(BULK)),
+    of("W9", "add, one in flight, beside an echo of 16 MiB on its connection", 1, 1, Work::Beside(BULK)),
 ];
 
 const fn of(
