@@ -13,6 +13,10 @@ pub const FRAME: usize = 256 * 1024;
 /// throughput against 256 KiB, and halve the wait of a small message behind a large one.
 pub const FRAME_SHARED: usize = 64 * 1024;
 
+/// A payload has a connection to itself, and is cut into frames of [`FRAME`], once so many bytes of it went out and
+/// nothing else did: a caller that makes one small call after the other pauses between them.
+pub const QUIET: usize = 4 * 1024 * 1024;
+
 /// The longest frame by its length field. The 64 bytes beyond [`FRAME`] leave room for kind, flags, id and the
 /// total that a first fragment begins with.
 pub const FRAME_LENGTH: usize = FRAME + 64;
@@ -130,6 +134,10 @@ pub const OUTPUT: usize = 4 * 1024 * 1024;
 /// The size at which a segment of the output is closed and a new one begun: one write to the socket.
 pub const SEGMENT: usize = 64 * 1024;
 
+/// Bytes that a TCP socket holds and has not sent, above which it takes no more (`TCP_NOTSENT_LOWAT`, where there is
+/// one). What it has sent and not heard of does not count, so a long link stays full.
+pub const UNSENT: u32 = 64 * 1024;
+
 /// Pings that a peer may have unanswered. An honest one has one.
 pub const PINGS: usize = 16;
 
@@ -140,8 +148,9 @@ pub const POOL: usize = 32;
 /// `u32` leaves room for calls that are queued already.
 pub const LAST_ID: u32 = u32::MAX - 65_536;
 
-/// What one turn of a connection's task reads at most before other tasks have theirs, in reads of [`READ`] bytes.
-pub const READS: usize = 8;
+/// What one turn of a connection's task reads at most before it writes and other tasks have their turn, in reads of
+/// [`READ`] bytes: what is small waits no longer than for so many bytes of what is large.
+pub const READS: usize = 2;
 
 /// The size of one read from a transport. The buffer belongs to the thread, so an idle connection holds none.
 pub const READ: usize = 64 * 1024;

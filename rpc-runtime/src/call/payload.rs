@@ -84,7 +84,10 @@ impl Clone for Payload {
 impl Drop for Payload {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            owner.reclaim(std::mem::take(&mut self.bytes), self.reserved, self.call);
+            // A large buffer serves nobody again, and takes long to give back to the system: not under the owner's lock.
+            let is_small = self.bytes.capacity() <= limits::INLINE_PAYLOAD;
+            let bytes = if is_small { std::mem::take(&mut self.bytes) } else { Vec::new() };
+            owner.reclaim(bytes, self.reserved, self.call);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -130,7 +130,7 @@ impl Task {
         }
         self.arm(cx);
         if more || self.shared.can_start() {
-            cx.waker().wake_by_ref();
+            make_way(cx);
         }
         Poll::Pending
     }
@@ -329,7 +329,7 @@ impl Task {
         match self.writing.poll(&mut *self.io, &self.shared, cx) {
             Ok(Wrote::All) => self.yielded = false,
             Ok(Wrote::Blocked) => {}
-            Ok(Wrote::Large) => cx.waker().wake_by_ref(),
+            Ok(Wrote::Large) => make_way(cx),
             Err(error) => self.failed(&error),
         }
     }
@@ -385,4 +385,11 @@ impl Task {
         // A peer that neither reads nor closes is left alone after this.
         let _ = tokio::time::timeout(limits::FAREWELL, lingering).await;
     }
+}
+
+/// Has this task polled again after other tasks have had their turn and the runtime has looked what came in. A task that
+/// wakes itself keeps its runtime from looking for 61 polls: a small call would wait for megabytes of a large one.
+fn make_way(cx: &mut Context<'_>) {
+    // It is ready, by its waker, when the runtime has looked; this one is done with it.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }

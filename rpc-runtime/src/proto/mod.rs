@@ -27,6 +27,7 @@
 //! | `queue` | the calls of this side that wait to be sent |
 //! | `names` | method names bound to numbers, each way |
 //! | `assembly` | payloads that arrive in parts, and the budget for large ones |
+//! | `unfinished` | a frame whose payload is taken as it comes |
 //! | `output` | framed bytes in their order, and what of them the transport took |
 //! | `bulk` | the rest of large payloads and the items of streams, framed turn by turn |
 //! | `unwritten` | the oneway calls whose last byte the transport has not taken |
@@ -66,6 +67,7 @@ mod refusals;
 mod stream;
 mod timer;
 mod tools;
+mod unfinished;
 mod unwritten;
 
 pub use config::{Config, Side};

@@ -33,6 +33,8 @@ pub(super) struct Output {
     written: u64,
     /// What the second lane has had since the third one had its turn.
     since_bulk: usize,
+    /// What the third lane has had since the second one had something.
+    quiet: usize,
     spare: Vec<u8>,
     finished: Vec<(Framed, u64)>,
 }
@@ -52,6 +54,7 @@ impl Output {
             framed: 0,
             written: 0,
             since_bulk: 0,
+            quiet: 0,
             spare: Vec::new(),
             finished: Vec::new(),
         }
@@ -59,6 +62,7 @@ impl Output {
 
     /// Appends frames whose order matters; hands back the position after their last byte.
     pub(super) fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        self.quiet = 0;
         let end = self.append(|segment, _| {
             write(segment);
             None
@@ -144,13 +148,14 @@ impl Output {
     fn poll_bulk(&mut self) -> Option<Vec<u8>> {
         let mut segment = std::mem::take(&mut self.spare);
         while self.bulk.has_ready() && segment.len() < limits::SEGMENT {
-            let alone = segment.is_empty();
+            let alone = segment.is_empty() && self.quiet >= limits::QUIET;
             if let Some(framed) = self.bulk.cut(alone, &mut segment) {
                 // Its own end, not the segment's: the transport may take a part of a segment.
                 self.finished.push((framed, self.framed + segment.len() as u64));
             }
         }
         self.framed += segment.len() as u64;
+        self.quiet += segment.len();
         if segment.is_empty() {
             self.spare = segment;
             return None;

@@ -4,8 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
+use crate::limits;
 use crate::transport::{Link, Listener, Transport};
 
 /// TCP: `tcp://host:port`. Small writes go out at once (`TCP_NODELAY`), because the driver batches by itself.
@@ -59,7 +62,7 @@ async fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
 
 async fn connect_to(address: SocketAddr) -> io::Result<Link> {
     let stream = socket(address)?.connect(address).await?;
-    stream.set_nodelay(true)?;
+    prepare(&stream)?;
     Ok(Link::new(stream, address.to_string()))
 }
 
@@ -78,6 +81,15 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// Sends small segments at once, and lets the kernel have little more than it can send: what waits there has lost its
+/// place to nothing, and what is small would wait behind megabytes of what is large.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT)?;
+    Ok(())
+}
+
 fn no_address(address: &str) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("`{address}` resolves to no address"))
 }
@@ -86,7 +98,7 @@ fn no_address(address: &str) -> io::Error {
 impl Listener for TcpListener {
     async fn accept(&mut self) -> io::Result<Link> {
         let (stream, peer) = Self::accept(self).await?;
-        stream.set_nodelay(true)?;
+        prepare(&stream)?;
         Ok(Link::new(stream, peer.to_string()))
     }
 

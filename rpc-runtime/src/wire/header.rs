@@ -150,7 +150,7 @@ impl Header {
     }
 }
 
-/// A whole frame in a buffer, its body not yet read.
+/// A frame in a buffer, its body not yet read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RawFrame<'a> {
     /// Kind, flags and id; `None` for an unknown optional kind, which is skipped.
@@ -169,6 +169,15 @@ pub struct RawFrame<'a> {
 ///
 /// When the header is not a frame's: see [`WireError`].
 pub fn split(input: &[u8]) -> Result<Option<RawFrame<'_>>, WireError> {
+    Ok(split_begun(input)?.filter(|frame| frame.size <= input.len()))
+}
+
+/// The first frame in `input` as far as it is there, or `None` if its header is not: the size is that of all of it.
+///
+/// # Errors
+///
+/// As [`split`].
+pub fn split_begun(input: &[u8]) -> Result<Option<RawFrame<'_>>, WireError> {
     let Some((&length, rest)) = input.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(length);
     let counted = length as usize;
@@ -179,7 +188,7 @@ pub fn split(input: &[u8]) -> Result<Option<RawFrame<'_>>, WireError> {
         return Ok(None);
     };
     let header = Header::read(kind, flags, u32::from_be_bytes([i0, i1, i2, i3]))?;
-    let Some(body) = rest.get(Header::COUNTED..counted) else { return Ok(None) };
+    let body = &rest[Header::COUNTED..rest.len().min(counted)];
     Ok(Some(RawFrame { header, body, size: 4 + counted }))
 }
 

@@ -24,7 +24,7 @@ mod writer;
 
 pub use error::WireError;
 pub use head::{CallHead, ErrorHead, Goaway, Method, Name, ReplyHead, StreamTimes};
-pub use header::{Flags, Header, Kind, RawFrame, split};
+pub use header::{Flags, Header, Kind, RawFrame, split, split_begun};
 pub use hello::{Hello, PREFACE, Preface, VERSION};
 pub use writer::FrameWriter;
 

@@ -16,6 +16,7 @@ macro_rules! tools {
     };
 }
 
+mod front;
 mod streams;
 
 use std::collections::VecDeque;
@@ -25,7 +26,7 @@ use crate::limits;
 use crate::proto::assembly::Budget;
 use crate::proto::bulk::Framed;
 use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall, Untaken};
-use crate::proto::handshake::{Handshake, Progressed};
+use crate::proto::handshake::Handshake;
 use crate::proto::inbound::Inbound;
 use crate::proto::keepalive::{Keepalive, Verdict};
 use crate::proto::outbound::Outbound;
@@ -36,8 +37,9 @@ use crate::proto::progress::Progress;
 use crate::proto::stream::{MOST_CREDIT, Spare};
 use crate::proto::timer::Timer;
 use crate::proto::tools::Tools;
-use crate::proto::{CallId, CallKey, Config, ConnectionError, Misbehaviour, Side};
-use crate::wire::{self, Goaway, Hello, Kind, Name, RawFrame};
+use crate::proto::unfinished::Unfinished;
+use crate::proto::{CallId, CallKey, Config, ConnectionError, Side};
+use crate::wire::{Goaway, Hello, Kind};
 
 /// One connection: the protocol without a socket. See the [module](super) for its grammar.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub struct Connection {
     phase: Phase,
     farewells: Farewells,
     handshake: Handshake,
+    unfinished: Option<Unfinished>,
     outbound: Outbound,
     inbound: Inbound,
     output: Output,
@@ -76,6 +79,7 @@ impl Connection {
             phase: Phase::Handshaking,
             farewells: Farewells::default(),
             handshake: Handshake::new(config.handshake, now),
+            unfinished: None,
             outbound: Outbound::new(side, &config),
             inbound: Inbound::new(),
             output: Output::new(&config.hello()),
@@ -95,18 +99,22 @@ impl Connection {
     /// is not all there, and comes again with what follows it.
     pub fn handle_read(&mut self, input: &[u8], now: Instant) -> usize {
         self.keepalive.heard(now);
-        let mut taken = 0;
+        let (mut taken, mut whole) = (0, false);
         while self.phase.is_alive() {
             match self.handle_front(&input[taken..], now) {
                 Ok(0) => break,
-                Ok(bytes) => taken += bytes,
+                Ok(bytes) => {
+                    taken += bytes;
+                    whole |= self.unfinished.is_none();
+                }
                 Err(error) => self.fail(error, now),
             }
         }
         if !self.phase.is_alive() {
             return input.len();
         }
-        self.progress.left_over(input.len() - taken, taken > 0, now);
+        let begun = self.unfinished.as_ref().map_or(input.len() - taken, Unfinished::taken);
+        self.progress.left_over(begun, whole, now);
         self.settle(now);
         taken
     }
@@ -381,47 +389,6 @@ impl Connection {
     }
 
     // ----- inside -----
-
-    /// Takes the handshake or a frame from the front of the input; 0 if it is not all there.
-    fn handle_front(&mut self, input: &[u8], now: Instant) -> Result<usize, ConnectionError> {
-        if !self.handshake.is_done() {
-            return match self.handshake.handle(input)? {
-                Progressed::Waiting => Ok(0),
-                Progressed::Read(bytes) => Ok(bytes),
-                Progressed::Hello(hello, bytes) => {
-                    self.phase = Phase::Open;
-                    self.events.push_back(Event::Ready((*hello).clone()));
-                    self.outbound.handle_hello(*hello, &mut tools!(self, now));
-                    Ok(bytes)
-                }
-            };
-        }
-        let Some(frame) = wire::split(input)? else { return Ok(0) };
-        self.handle_frame(frame, now)?;
-        Ok(frame.size)
-    }
-
-    fn handle_frame(&mut self, frame: RawFrame<'_>, now: Instant) -> Result<(), ConnectionError> {
-        let Some(header) = frame.header else { return Ok(()) };
-        let (id, body) = (header.id, frame.body);
-        let own = self.side.owns(id);
-        let wrong_side = Err(Misbehaviour::WrongSide { id }.into());
-        match header.kind {
-            Kind::Hello => Err(Misbehaviour::SecondHello.into()),
-            Kind::Name => self.inbound.handle_name(Name::read(body)?, &mut tools!(self, now)),
-            Kind::Call | Kind::Cancel if own => wrong_side,
-            Kind::Call => self.inbound.handle_call(header, body, &mut tools!(self, now)),
-            Kind::Cancel => self.inbound.handle_cancel(id, &mut tools!(self, now)),
-            Kind::Reply | Kind::Error if !own => wrong_side,
-            Kind::Reply | Kind::Error => self.outbound.handle_answer(header, body, &mut tools!(self, now)),
-            Kind::Item | Kind::End => self.handle_stream_frame(header, body, now),
-            Kind::Credit => self.handle_credit(id, wire::read_number(body)?, now),
-            Kind::Ping => Ok(self.output.pong(wire::read_number(body)?)?),
-            // Any bytes are a sign of life; the number is for those who measure.
-            Kind::Pong => wire::read_number(body).map(drop).map_err(Into::into),
-            Kind::Goaway => self.handle_goaway(Goaway::read(body)?, now),
-        }
-    }
 
     fn handle_goaway(&mut self, said: Goaway, now: Instant) -> Result<(), ConnectionError> {
         self.farewells.heard = Some(said.last);

@@ -166,6 +166,11 @@ impl Inbound {
         if id <= self.highest { Ok(()) } else { Err(Misbehaviour::NeverOpened { id }.into()) }
     }
 
+    /// Whether a part of this call's arguments is here, and the rest to come.
+    pub(super) fn is_assembling(&mut self, id: u32) -> bool {
+        self.open.get_mut(id).is_some_and(|call| matches!(call.state, State::Assembling { .. }))
+    }
+
     /// The grant for arguments that are being received.
     pub(super) fn grant(&mut self, id: u32) -> bool {
         match self.open.get_mut(id).map(|call| &mut call.state) {

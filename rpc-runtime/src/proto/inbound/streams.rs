@@ -17,6 +17,12 @@ use crate::wire::{Flags, Header, Hello, Kind, metadata_size, read_item, read_mar
 impl Inbound {
     // ----- frames -----
 
+    /// Whether a part of an item of the caller is here, and the rest to come.
+    pub(in crate::proto) fn is_assembling_item(&mut self, id: u32) -> bool {
+        let streams = self.open.get_mut(id).and_then(|call| call.streams.as_ref());
+        streams.is_some_and(|streams| streams.is_part_way())
+    }
+
     /// An ITEM of the caller.
     pub(in crate::proto) fn handle_item(
         &mut self,

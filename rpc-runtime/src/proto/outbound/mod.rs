@@ -248,6 +248,12 @@ impl Outbound {
         if id < self.next_id { Ok(()) } else { Err(Misbehaviour::NeverOpened { id }.into()) }
     }
 
+    /// Whether a part of this call's answer is here, and the rest to come.
+    pub(super) fn is_assembling(&mut self, id: u32) -> bool {
+        let Some(&mut key) = self.open.get_mut(id) else { return false };
+        self.calls.get_mut(key).is_some_and(|call| call.answer.is_some())
+    }
+
     /// The grant for an answer that is being received.
     pub(super) fn grant(&mut self, id: u32) -> bool {
         let Some(&mut key) = self.open.get_mut(id) else { return false };

@@ -16,6 +16,13 @@ use crate::wire::{Flags, Header, Kind, read_item, read_mark, write_mark};
 impl Outbound {
     // ----- frames -----
 
+    /// Whether a part of an item of the callee is here, and the rest to come.
+    pub(in crate::proto) fn is_assembling_item(&mut self, id: u32) -> bool {
+        let Some(&mut key) = self.open.get_mut(id) else { return false };
+        let streams = self.calls.get_mut(key).and_then(|call| call.streams.as_ref());
+        streams.is_some_and(|streams| streams.is_part_way())
+    }
+
     /// An ITEM of the callee, or its announcement.
     pub(in crate::proto) fn handle_item(
         &mut self,

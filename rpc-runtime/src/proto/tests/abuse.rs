@@ -27,7 +27,7 @@ pub(super) fn raw(kind: Kind, flags: Flags, id: u32, body: &[u8]) -> Vec<u8> {
 }
 
 /// A first frame: the head, the total if there is more, and a part of the payload.
-fn call(id: u32, method: Method<'_>, total: Option<u32>, part: &[u8]) -> Vec<u8> {
+pub(super) fn call(id: u32, method: Method<'_>, total: Option<u32>, part: &[u8]) -> Vec<u8> {
     let flags = if total.is_some() { Flags::MORE } else { Flags::NONE };
     frame(Kind::Call, flags, id, |frame| {
         if let Some(total) = total {

@@ -18,4 +18,5 @@ mod river;
 mod steps;
 mod streams;
 mod table;
+mod unfinished;
 mod watch;
