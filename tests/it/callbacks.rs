@@ -1,11 +1,13 @@
 //! Calls in the other direction: servers that call their clients, on the clients' own connections.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
-use traitwire::{Call, Channel, Code, Context, RpcError, Server, Streaming, rpc_service};
+use tokio::sync::Notify;
+use traitwire::{Call, CallError, Channel, Code, Context, RpcError, Server, Streaming, rpc_service};
 
 use super::support::{socket_path, until};
 
@@ -24,6 +26,8 @@ pub(crate) trait Scheduler {
     /// Has the caller do these tasks, and answers what came of them.
     async fn have_done(&self, tasks: Vec<u32>) -> Vec<u32>;
     async fn have_summed(&self, count: u32) -> u32;
+    /// Has the caller do these tasks, and sum them, when the desk's gate is opened.
+    async fn have_done_later(&self, tasks: Vec<u32>) -> Result<(Vec<u32>, u32), String>;
     /// What the caller's slow method has left of this call's time, in milliseconds.
     async fn have_slow(&self) -> Result<u64, String>;
 }
@@ -31,6 +35,8 @@ pub(crate) trait Scheduler {
 #[derive(Clone, Default)]
 struct Desk {
     workers: Arc<Mutex<Vec<WorkerClient>>>,
+    waiting: Arc<AtomicU32>,
+    gate: Arc<Notify>,
 }
 
 fn caller() -> WorkerClient {
@@ -51,6 +57,18 @@ impl Scheduler for Desk {
 
     async fn have_summed(&self, count: u32) -> u32 {
         caller().total(stream::iter(0..count)).await.unwrap()
+    }
+
+    async fn have_done_later(&self, tasks: Vec<u32>) -> Result<(Vec<u32>, u32), String> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.gate.notified().await;
+        let told = |error: CallError| error.to_string();
+        let (worker, mut done) = (caller(), Vec::new());
+        let sum = worker.total(stream::iter(tasks.clone())).await.map_err(told)?;
+        for task in tasks {
+            done.push(worker.work(task).await.map_err(told)?);
+        }
+        Ok((done, sum))
     }
 
     async fn have_slow(&self) -> Result<u64, String> {
@@ -101,6 +119,62 @@ async fn a_server_calls_its_client_over_every_transport() {
     }
     let builder = Channel::builder().service(WorkerServer::new(Hand::default()));
     both_ways(&SchedulerClient::new(builder.loopback(SchedulerServer::new(Desk::default())))).await;
+}
+
+/// A server and a client of it at each kind of address, with a handler that waits to call back.
+async fn with_a_handler_that_waits(name: &str, test: impl AsyncFn(Server, Channel, &Desk)) {
+    let path = format!("unix://{}", socket_path(name));
+    for uri in ["tcp://127.0.0.1:0", &format!("mem://{name}"), &path] {
+        let desk = Desk::default();
+        let server = Server::builder().service(SchedulerServer::new(desk.clone())).bind(uri).await.unwrap();
+        let channel = Channel::builder().service(WorkerServer::new(Hand::default()));
+        let channel = channel.lazy(&server.addresses()[0]).unwrap();
+        test(server, channel, &desk).await;
+    }
+}
+
+#[tokio::test]
+async fn a_handler_may_call_back_while_its_server_drains() {
+    with_a_handler_that_waits("called-back-draining", async |server, channel, desk| {
+        let handle = server.handle();
+        let done = tokio::spawn(async move { server.serve().await.unwrap() });
+        let scheduler = SchedulerClient::new(channel);
+        let late = tokio::spawn(scheduler.have_done_later((0..50).collect()));
+        until("its handler waits", || desk.waiting.load(Ordering::SeqCst) == 1).await;
+        handle.shutdown();
+        // Refused or without a connection: the server has said GOAWAY.
+        while scheduler.have_done(vec![1]).await.is_ok() {}
+        desk.gate.notify_one();
+        assert_eq!(late.await.unwrap().unwrap(), ((1..51).collect(), 49 * 25));
+        assert_eq!(done.await.unwrap().cut, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_handler_may_call_back_while_its_client_closes() {
+    with_a_handler_that_waits("called-back-closing", async |server, channel, desk| {
+        let handle = server.handle();
+        let done = tokio::spawn(async move { server.serve().await.unwrap() });
+        let scheduler = SchedulerClient::new(channel.clone());
+        assert!(scheduler.register().await.unwrap());
+        let first = desk.workers.lock().pop().unwrap();
+        let late = tokio::spawn(scheduler.have_done_later((0..50).collect()));
+        until("its handler waits", || desk.waiting.load(Ordering::SeqCst) == 1).await;
+        channel.close();
+        // A connection of its own.
+        assert_eq!(scheduler.have_done(vec![1]).await.unwrap(), [2]);
+        desk.gate.notify_one();
+        assert_eq!(late.await.unwrap().unwrap(), ((1..51).collect(), 49 * 25));
+        // All that the first connection had is done: it ends, and takes nothing with it.
+        while let Ok(done) = first.work(1).await {
+            assert_eq!(done, 2);
+        }
+        assert_eq!(scheduler.have_done(vec![1]).await.unwrap(), [2]);
+        handle.shutdown();
+        assert_eq!(done.await.unwrap().cut, 0);
+    })
+    .await;
 }
 
 async fn both_ways(scheduler: &SchedulerClient) {

@@ -51,8 +51,11 @@ impl Channel {
 
     /// Makes no further calls on the present connection, lets those under way finish and closes it. A later call makes
     /// a new one.
+    ///
+    /// While calls that were made before are under way the server may go on to call this client, because it may have to
+    /// for their sake; then it finishes those that it has begun.
     pub fn close(&self) {
-        let current = self.inner.reconnect.lock().current().cloned();
+        let current = self.inner.reconnect.lock().take();
         if let Some(shared) = current {
             shared.drain("the client closes the connection");
         }

@@ -49,7 +49,7 @@ impl Drop for Inner {
         if matches!(self.target, Target::Peer) {
             return;
         }
-        if let Some(shared) = self.reconnect.get_mut().current() {
+        if let Some(shared) = self.reconnect.get_mut().take() {
             shared.drain("the client is gone");
         }
     }

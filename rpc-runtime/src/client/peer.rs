@@ -17,6 +17,10 @@ impl Context {
     /// `NotSent`. Deadlines, cancellation and limits are as the other way round, and as in any call that a handler
     /// makes: what it calls within this context inherits the deadline.
     ///
+    /// While a server drains, its handlers go on calling back until the last call of that client is answered. Two calls may
+    /// not get through: one that the client's own handler makes in turn, because a server that drains takes no further
+    /// calls, and one of a oneway handler, whose call is over on the connection before it begins.
+    ///
     /// ```
     /// use traitwire::{Channel, Context, rpc_service};
     ///

@@ -14,7 +14,7 @@ use crate::driver::{Shared, now};
 /// Where a channel's connection is.
 ///
 /// ```text
-///   Idle ──a call──▶ Connecting ──connected──▶ Up ──retired, closed──▶ Idle
+///   Idle ──a call──▶ Connecting ──connected──▶ Up ──left, retired, closed──▶ Idle
 ///                        │                     │
 ///                        │ failed              │ the second in a row that ended before it answered a call
 ///                        ▼                     ▼
@@ -132,9 +132,7 @@ impl Reconnect {
             return;
         }
         self.state = State::Idle;
-        if lost.has_answered() {
-            self.backoff.reset();
-            self.fruitless = 0;
+        if self.praise(lost) {
             return;
         }
         self.fruitless += 1;
@@ -145,6 +143,16 @@ impl Reconnect {
             let woken = self.failed(error);
             debug_assert!(woken.is_empty(), "nobody waits while there is a connection");
         }
+    }
+
+    /// Forgets failures before a connection that was a success; says whether it was.
+    fn praise(&mut self, shared: &Shared) -> bool {
+        let is_success = shared.has_answered();
+        if is_success {
+            self.backoff.reset();
+            self.fruitless = 0;
+        }
+        is_success
     }
 
     /// What the present attempt does from now on.
@@ -161,11 +169,17 @@ impl Reconnect {
         }
     }
 
-    /// The connection there is, whatever its state.
-    pub(super) fn current(&self) -> Option<&Arc<Shared>> {
-        match &self.state {
-            State::Up(shared) => Some(shared),
-            _ => None,
+    /// Takes the connection there is away, whatever its state: the next call makes another.
+    pub(super) fn take(&mut self) -> Option<Arc<Shared>> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Up(shared) => {
+                self.praise(&shared);
+                Some(shared)
+            }
+            other => {
+                self.state = other;
+                None
+            }
         }
     }
 }

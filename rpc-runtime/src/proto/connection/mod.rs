@@ -16,6 +16,7 @@ macro_rules! tools {
     };
 }
 
+mod drain;
 mod front;
 mod streams;
 
@@ -136,8 +137,7 @@ impl Connection {
 
     /// The peer closed its end of the transport.
     pub fn handle_eof(&mut self, now: Instant) {
-        let idle = self.outbound.is_empty() && self.inbound.open() == 0 && !self.progress.is_inside_a_frame();
-        if matches!(self.phase, Phase::Open) && idle {
+        if matches!(self.phase, Phase::Open) && self.is_idle() && !self.progress.is_inside_a_frame() {
             self.close(None, now);
         } else {
             self.handle_transport_error(ConnectionError::Closed, now);
@@ -167,6 +167,7 @@ impl Connection {
     ///
     /// When the call cannot be taken; it has not been sent then.
     pub fn call(&mut self, call: OutgoingCall, now: Instant) -> Result<CallKey, Box<Untaken>> {
+        self.wind_down(now);
         self.outbound.call(call, &mut tools!(self, now))
     }
 
@@ -195,19 +196,6 @@ impl Connection {
     /// A payload has been decoded or dropped: what it held is free for the next.
     pub fn release(&mut self, body: Body, now: Instant) {
         tools!(self, now).release(body);
-        self.settle(now);
-    }
-
-    /// Takes no further calls, of either side; those that were accepted go on. When none is left, the connection
-    /// ends with [`Event::Closed`].
-    pub fn drain(&mut self, reason: &'static str, now: Instant) {
-        if !self.phase.is_alive() || self.farewells.said.is_some() {
-            return;
-        }
-        let last = self.inbound.drain();
-        self.farewells.said = Some(last);
-        self.output.goaway(&Goaway { last, code: None, text: reason.to_owned() });
-        self.outbound.retire(&mut tools!(self, now));
         self.settle(now);
     }
 
@@ -299,7 +287,7 @@ impl Connection {
             && self.has_room_for_answers()
     }
 
-    /// Whether further calls of this side can be taken.
+    /// Whether further calls of this side can be taken. A side that [drains](Self::drain) takes those that its handlers make.
     pub const fn takes_calls(&self) -> bool {
         !self.outbound.is_retired()
     }
@@ -390,15 +378,6 @@ impl Connection {
 
     // ----- inside -----
 
-    fn handle_goaway(&mut self, said: Goaway, now: Instant) -> Result<(), ConnectionError> {
-        self.farewells.heard = Some(said.last);
-        self.outbound.handle_goaway(&said, &mut tools!(self, now));
-        match said.code {
-            None => Ok(()),
-            Some(code) => Err(ConnectionError::Told { code, text: said.text }),
-        }
-    }
-
     fn timer(&self, timer: Timer) -> Option<Instant> {
         if !self.phase.is_alive() {
             return if timer == Timer::Farewell { self.phase.farewell_timeout() } else { None };
@@ -446,6 +425,7 @@ impl Connection {
 
     /// Does what has become possible: grants, calls that wait for a place, the end of a drained connection.
     fn settle(&mut self, now: Instant) {
+        self.wind_down(now);
         match &self.phase {
             Phase::Handshaking => {}
             Phase::Open => {
@@ -457,8 +437,7 @@ impl Connection {
                 }
                 self.lend(now);
                 self.outbound.dispatch(&mut tools!(self, now));
-                let idle = self.outbound.is_empty() && self.inbound.open() == 0;
-                if self.farewells.any() && idle && self.output.is_empty() {
+                if self.is_drained() {
                     self.close(None, now);
                 }
             }

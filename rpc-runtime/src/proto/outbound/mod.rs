@@ -355,6 +355,11 @@ impl Outbound {
         self.calls.is_empty()
     }
 
+    /// Whether the application waits for a call that it made up to then.
+    pub(super) fn awaits_up_to(&self, then: Instant) -> bool {
+        self.calls.iter().any(|(_, call)| call.asked <= then && !matches!(call.state, State::Abandoned))
+    }
+
     /// Calls that have an id and have not been counted out.
     pub(super) const fn open(&self) -> usize {
         self.open.len()

@@ -39,14 +39,180 @@ fn accepted_calls_finish_and_later_ones_are_handed_back() {
 fn calls_after_a_goaway_are_refused_here_and_may_be_sent_elsewhere() {
     let mut pair = Pair::new();
     let now = pair.now;
-    pair.client.call(b"holds the connection", now);
+    pair.server.call(b"holds the connection", now);
     pair.drive();
     pair.server.machine.drain("bye", now);
     pair.drive();
     let error = pair.client.try_call(b"x", SECOND, now).unwrap_err();
     assert_eq!((error.delivery(), error.is_resend()), (Delivery::NotSent, true));
     let error = pair.server.try_call(b"x", SECOND, now).unwrap_err();
-    assert!(error.is_resend(), "the draining side makes no calls either");
+    assert!(error.is_resend(), "no handler can have made this call: {error}");
+}
+
+#[test]
+fn a_draining_server_calls_back_until_its_last_accepted_call_is_answered() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"1", now);
+    pair.client.call(b"2", now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.drive();
+    assert!(pair.client.retired && !pair.server.retired);
+    pair.server.call(b"for the first", now);
+    pair.drive();
+    pair.client.echo(now);
+    pair.drive();
+    assert_eq!(pair.server.outcome().unwrap(), b"for the first");
+    pair.server.echo(now);
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap(), b"1");
+    // Under way when the last answer is framed, and in front of it.
+    pair.server.call(b"for the second", now);
+    pair.server.echo(now);
+    assert!(!pair.server.machine.takes_calls());
+    assert!(pair.server.try_call(b"too late", SECOND, now).unwrap_err().is_resend());
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap(), b"2");
+    assert!(pair.server.retired && pair.client.closed.is_none() && pair.server.closed.is_none());
+    pair.client.echo(now);
+    pair.drive();
+    assert_eq!(pair.server.outcome().unwrap(), b"for the second");
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+    pair.assert_baseline();
+}
+
+#[test]
+fn no_call_is_framed_behind_the_last_part_of_the_last_answer() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(&vec![7; 1 << 20], now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.server.echo(now);
+    assert!(pair.server.machine.takes_calls(), "the answer goes on");
+    let mut segments = Vec::new();
+    for _ in 0..1_000 {
+        while let Some(segment) = pair.server.machine.poll_transmit(now) {
+            segments.push(segment);
+        }
+        if pair.server.machine.inbound_calls() == 0 {
+            break;
+        }
+        // The rest of the answer waits for its grant.
+        for segment in segments.drain(..) {
+            pair.server.machine.handle_written(segment.len(), now);
+            pair.client.inbox.extend(segment);
+        }
+        pair.client.read(usize::MAX, now);
+        let granted = pair.client.write(now);
+        pair.server.inbox.extend(granted);
+        pair.server.read(usize::MAX, now);
+    }
+    // All of it is framed and nothing of that is said to be written: the call is over, and nobody was told so yet.
+    assert_eq!(pair.server.machine.inbound_calls(), 0);
+    assert!(pair.server.try_call(b"x", SECOND, now).unwrap_err().is_resend());
+    for segment in segments {
+        pair.server.machine.handle_written(segment.len(), now);
+        pair.client.inbox.extend(segment);
+    }
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap().len(), 1 << 20);
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+}
+
+#[test]
+fn queued_callbacks_are_sent_in_their_turn_while_the_server_drains() {
+    let mut pair = Pair::with(Config { in_flight: 1, ..Config::default() }, Config::default());
+    let now = pair.now;
+    pair.client.call(b"asks", now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.server.call(b"1", now);
+    pair.server.call(b"2", now);
+    pair.drive();
+    for expected in [b"1", b"2"] {
+        pair.client.echo(now);
+        pair.drive();
+        assert_eq!(pair.server.outcome().unwrap(), expected);
+    }
+    pair.server.call(b"3", now);
+    pair.server.call(b"of no use any more", now);
+    pair.server.echo(now);
+    pair.drive();
+    let error = pair.server.outcome().unwrap_err();
+    assert_eq!((error.delivery(), error.is_resend()), (Delivery::NotSent, true), "{error}");
+    pair.client.echo(now);
+    pair.drive();
+    assert_eq!(pair.server.outcome().unwrap(), b"3");
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+    pair.assert_baseline();
+}
+
+#[test]
+fn a_draining_client_is_called_back_until_the_calls_that_it_had_made_are_over() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"asks", now);
+    pair.drive();
+    pair.client.machine.drain("bye", now);
+    pair.drive();
+    assert!(!pair.server.retired, "the client has not said GOAWAY");
+    pair.server.call(b"back", now);
+    pair.drive();
+    // The handler of that call makes one in its turn.
+    pair.now += SECOND;
+    let now = pair.now;
+    pair.client.call(b"and forth", now);
+    pair.drive();
+    pair.server.echo(now);
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap(), b"asks");
+    assert!(pair.server.retired && !pair.client.retired, "that was all it had made before");
+    assert!(pair.server.try_call(b"x", SECOND, now).unwrap_err().is_resend());
+    pair.server.echo(now);
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap(), b"and forth");
+    pair.client.echo(now);
+    pair.drive();
+    assert_eq!(pair.server.outcome().unwrap(), b"back");
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+    pair.assert_baseline();
+}
+
+#[test]
+fn a_draining_client_waits_for_no_call_that_it_has_given_up() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let key = pair.client.call(b"asks", now);
+    pair.drive();
+    pair.client.machine.drain("bye", now);
+    pair.client.machine.cancel(key, now);
+    pair.drive();
+    assert!(pair.server.retired);
+    assert!(pair.server.try_call(b"back", SECOND, now).unwrap_err().is_resend());
+    let id = pair.server.started[0].id;
+    pair.server.machine.stopped(id, now);
+    pair.drive();
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
+}
+
+#[test]
+fn what_a_callback_calls_at_a_draining_server_is_refused() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"asks", now);
+    pair.drive();
+    pair.server.machine.drain("bye", now);
+    pair.server.call(b"back", now);
+    pair.drive();
+    let error = pair.client.try_call(b"and forth", SECOND, now).unwrap_err();
+    assert_eq!((error.delivery(), error.is_resend()), (Delivery::NotSent, true));
+    pair.client.echo(now);
+    pair.server.echo(now);
+    pair.drive();
+    assert_eq!(pair.server.outcome().unwrap(), b"back");
+    assert_eq!((&pair.client.closed, &pair.server.closed), (&Some(None), &Some(None)));
 }
 
 #[test]

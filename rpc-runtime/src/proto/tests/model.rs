@@ -26,6 +26,11 @@ pub(super) enum What {
         timeout: Option<Duration>,
         method: usize,
     },
+    /// The handler of a call makes one itself.
+    CallBack {
+        nth: usize,
+        size: usize,
+    },
     Cancel(usize),
     Answer(usize, Way),
     Stopped(usize),
@@ -71,9 +76,10 @@ impl Move {
         let nth = usize::from(a);
         let millis = |ms: u16| Duration::from_millis(u64::from(ms));
         let what = match kind / 2 {
-            0..=28 => {
+            0..=24 => {
                 What::Call { size: size(a), timeout: timeout(b), method: usize::from(b) % METHODS.len() }
             }
+            25..=28 => What::CallBack { nth: usize::from(b), size: size(a) },
             29..=48 => What::Answer(nth, way(a, b)),
             49..=53 => What::Cancel(nth),
             54..=56 => What::Stopped(nth),
@@ -185,6 +191,7 @@ struct End {
     bodies: Vec<Body>,
     blocked: bool,
     paused: bool,
+    drained: bool,
     closed: Option<Option<ConnectionError>>,
 }
 
@@ -205,6 +212,10 @@ struct Entry {
     oneway: bool,
     starts: usize,
     answer: Option<Answered>,
+    /// Made before its side drained.
+    early: bool,
+    /// The client's call for whose sake the server makes this one.
+    root: Option<usize>,
     /// The caller was told that no handler saw it.
     harmless: bool,
 }
@@ -242,6 +253,7 @@ impl World {
             bodies: Vec::new(),
             blocked: false,
             paused: false,
+            drained: false,
             closed: None,
         };
         let ends = [end(Side::Client, client), end(Side::Server, server)];
@@ -252,12 +264,16 @@ impl World {
     pub(super) fn make(&mut self, next: &Move) {
         let (at, now) = (next.end, self.now);
         match next.what {
-            What::Call { size, timeout, method } => self.call(at, size, timeout, method),
+            What::Call { size, timeout, method } => self.call(at, size, timeout, method, None),
+            What::CallBack { nth, size } => self.call_back(at, nth, size),
             What::Cancel(nth) => self.cancel(at, nth),
             What::Answer(nth, way) => self.answer(at, nth, way),
             What::Stopped(nth) => self.stopped(at, nth),
             What::Release(nth) => self.release(at, nth),
-            What::Drain => self.ends[at].machine.drain("drained by the test", now),
+            What::Drain => {
+                self.ends[at].drained = true;
+                self.ends[at].machine.drain("drained by the test", now);
+            }
             What::CloseNow => {
                 self.disturbed = true;
                 self.ends[at].machine.close_now("closed by the test", now);
@@ -306,7 +322,23 @@ impl World {
 
     // ----- the applications -----
 
-    fn call(&mut self, at: usize, size: usize, timeout: Option<Duration>, method: usize) {
+    fn call_back(&mut self, at: usize, nth: usize, size: usize) {
+        let running: Vec<&Started> = self.ends[at].started.iter().filter(|call| !call.stopping).collect();
+        let Some(&&Started { entry, deadline, .. }) = running.get(nth % running.len().max(1)) else { return };
+        let timeout = deadline.map(|deadline| deadline.remaining(self.now));
+        // What a client's handler calls is above the last call that a draining server accepts.
+        self.call(at, size, timeout, nth % METHODS.len(), (at == 1).then_some(entry));
+    }
+
+    fn call(
+        &mut self,
+        at: usize,
+        size: usize,
+        timeout: Option<Duration>,
+        method: usize,
+        root: Option<usize>,
+    ) {
+        let owed = self.is_owed(root);
         let end = &mut self.ends[at];
         let key = self.ledger.len();
         let deadline = timeout.map(|timeout| Deadline::after(self.now, timeout));
@@ -327,15 +359,39 @@ impl World {
                 assert!(accepting);
                 assert_eq!(end.calls.insert(given, key), None, "a key names one live call");
                 let answer = None;
-                let entry = Entry { method, arguments, deadline, oneway, starts: 0, answer, harmless: false };
-                self.ledger.push(entry);
+                let early = !end.drained;
+                self.ledger.push(Entry {
+                    method,
+                    arguments,
+                    deadline,
+                    oneway,
+                    starts: 0,
+                    answer,
+                    early,
+                    root,
+                    harmless: false,
+                });
             }
             Err(untaken) => {
+                let code = untaken.error.code();
+                assert!(!owed || code != Code::UNAVAILABLE, "a handler may call back: {}", untaken.error);
                 assert_eq!(untaken.error.delivery(), Delivery::NotSent);
                 assert!(accepting || untaken.error.is_resend());
                 assert!(untaken.call.arguments == arguments && mark(&untaken.call.metadata) == key);
             }
         }
+    }
+
+    /// Whether the client's call for whose sake a call is made still runs, and is waited for: then whoever drains has to
+    /// let that one through.
+    fn is_owed(&self, root: Option<usize>) -> bool {
+        let [client, server] = &self.ends;
+        !self.disturbed
+            && root.is_some_and(|root| {
+                self.ledger[root].early
+                    && client.calls.values().any(|&entry| entry == root)
+                    && server.started.iter().any(|call| call.entry == root && !call.stopping)
+            })
     }
 
     fn cancel(&mut self, at: usize, nth: usize) {
@@ -446,6 +502,12 @@ impl World {
     }
 
     fn handle(&mut self, at: usize, event: Event) {
+        if let Event::Ended { key, outcome: Received::Error(error), .. } = &event
+            && error.code() == Code::UNAVAILABLE
+        {
+            let root = self.ledger[self.ends[at].calls[key]].root;
+            assert!(!self.is_owed(root), "a handler's call is let through: {error}");
+        }
         let end = &mut self.ends[at];
         assert!(end.closed.is_none(), "an event after Closed: {event:?}");
         match event {
@@ -551,8 +613,9 @@ impl World {
             end.machine.recycle(segment);
         }
         end.machine.handle_written(some, self.now);
-        let peer = &mut self.ends[1 - at];
-        peer.watch.see(&bytes, [Side::Client, Side::Server][at]);
+        let [client, server] = &mut self.ends;
+        let (end, peer) = if at == 0 { (client, server) } else { (server, client) };
+        peer.watch.see(&bytes, [Side::Client, Side::Server][at], &end.watch);
         if peer.closed.is_none() {
             peer.link.extend(bytes);
         }

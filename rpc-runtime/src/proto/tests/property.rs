@@ -18,6 +18,24 @@ fn moves(many: Range<usize>) -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(any::<(u8, u16, u8)>().prop_map(|(kind, a, b)| Move::of(kind, a, b)), many)
 }
 
+/// What handlers do, and the bytes that move meanwhile; half of it is calling back.
+fn errands(many: Range<usize>) -> impl Strategy<Value = Vec<Move>> {
+    let errand = (0..24u8, any::<u16>(), any::<u8>()).prop_map(|(kind, a, b)| {
+        let nth = usize::from(a);
+        let what = match kind / 2 {
+            0..=5 => What::CallBack { nth, size: nth % 20_000 * usize::from(b % 2) + 1 },
+            6 => What::Answer(nth, Way::Echo),
+            7 => What::Write(nth),
+            8 => What::Deliver { bytes: nth, chunk: nth },
+            9 => What::Release(nth),
+            10 if b.is_multiple_of(4) => What::Cancel(nth),
+            _ => What::Drive,
+        };
+        Move { end: usize::from(kind % 2), what }
+    });
+    prop::collection::vec(errand, many)
+}
+
 proptest! {
     #![proptest_config(cases())]
 
@@ -58,6 +76,30 @@ proptest! {
         for next in after.iter().filter(calm) {
             world.make(next);
         }
+        world.finish(0);
+    }
+
+    #[test]
+    fn whoever_drains_handlers_call_back(
+        limited: [[u8; 10]; 2],
+        calls in prop::collection::vec(1usize..30_000, 1..6),
+        before in errands(0..20),
+        drains in prop_oneof![Just(vec![0]), Just(vec![1]), Just(vec![0, 1]), Just(vec![1, 0])],
+        between in errands(0..20),
+        after in errands(0..40),
+    ) {
+        let mut world = World::new(limited.map(limits));
+        world.make(&Move { end: 0, what: What::Drive });
+        for size in calls {
+            world.make(&Move { end: 0, what: What::Call { size, timeout: None, method: 0 } });
+        }
+        world.make(&Move { end: 0, what: What::Drive });
+        before.iter().for_each(|next| world.make(next));
+        for end in drains {
+            world.make(&Move { end, what: What::Drain });
+            between.iter().for_each(|next| world.make(next));
+        }
+        after.iter().for_each(|next| world.make(next));
         world.finish(0);
     }
 

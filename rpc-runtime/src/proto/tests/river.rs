@@ -466,8 +466,9 @@ impl River {
             end.machine.recycle(segment);
         }
         end.machine.handle_written(some, self.now);
-        let peer = &mut self.ends[1 - at];
-        peer.watch.see(&bytes, [Side::Client, Side::Server][at]);
+        let [client, server] = &mut self.ends;
+        let (end, peer) = if at == 0 { (client, server) } else { (server, client) };
+        peer.watch.see(&bytes, [Side::Client, Side::Server][at], &end.watch);
         if !peer.closed {
             peer.link.extend(bytes);
         }

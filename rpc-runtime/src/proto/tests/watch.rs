@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::proto::Side;
-use crate::wire::{Flags, Header, Kind, PREFACE, split};
+use crate::wire::{Flags, Goaway, Header, Kind, PREFACE, split};
 
 /// What has been seen of one direction.
 #[derive(Default)]
@@ -12,6 +12,12 @@ pub(super) struct Watch {
     began: bool,
     greeted: bool,
     highest: u32,
+    /// The calls that it has made.
+    calls: BTreeSet<u32>,
+    /// What its orderly GOAWAY said.
+    last: Option<u32>,
+    /// It has said that the connection has failed.
+    failed: bool,
     incomplete: BTreeSet<u32>,
     answered: BTreeSet<u32>,
     cancelled: BTreeSet<u32>,
@@ -30,8 +36,8 @@ impl Watch {
         Self { streams: true, ..Self::default() }
     }
 
-    /// Looks at more bytes of the side that is called `sender`.
-    pub(super) fn see(&mut self, bytes: &[u8], sender: Side) {
+    /// Looks at more bytes of the side that is called `sender`; `other` has seen what the other side sent.
+    pub(super) fn see(&mut self, bytes: &[u8], sender: Side, other: &Self) {
         self.bytes.extend_from_slice(bytes);
         let buffer = std::mem::take(&mut self.bytes);
         let mut rest = &buffer[..];
@@ -42,10 +48,32 @@ impl Watch {
         while self.began
             && let Some(frame) = split(rest).expect("what a machine writes is well formed")
         {
-            self.frame(frame.header.expect("of a known kind"), sender);
+            let header = frame.header.expect("of a known kind");
+            assert!(!self.failed, "a frame after a GOAWAY with a code: {header:?}");
+            if header.kind == Kind::Goaway {
+                self.goaway(&Goaway::read(frame.body).expect("what a machine writes is well formed"));
+            }
+            if header.kind == Kind::Call && !self.calls.contains(&header.id) {
+                self.may_call(header.id, other);
+            }
+            self.frame(header, sender);
             rest = &rest[frame.size..];
         }
         self.bytes = rest.to_vec();
+    }
+
+    fn goaway(&mut self, said: &Goaway) {
+        self.failed = said.code.is_some();
+        if !self.failed {
+            assert_eq!(self.last, None, "an orderly GOAWAY is said once");
+            self.last = Some(said.last);
+        }
+    }
+
+    /// After GOAWAY handlers call back, and nobody else calls.
+    fn may_call(&self, id: u32, other: &Self) {
+        let open = |last: u32| other.calls.range(..=last).any(|call| !self.answered.contains(call));
+        assert!(self.last.is_none_or(open), "CALL {id} after GOAWAY, with no call of the peer open");
     }
 
     fn frame(&mut self, header: Header, sender: Side) {
@@ -63,6 +91,7 @@ impl Watch {
             Kind::Call => {
                 assert!(sender.owns(id) && id > self.highest, "CALL {id} after {}", self.highest);
                 self.highest = id;
+                self.calls.insert(id);
                 if more {
                     self.incomplete.insert(id);
                 }
