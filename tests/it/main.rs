@@ -7,6 +7,7 @@ mod calls;
 mod cancel;
 mod conformance;
 mod deadlines;
+mod ends;
 mod interop;
 mod numbers;
 mod oneway;
