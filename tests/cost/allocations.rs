@@ -10,7 +10,7 @@ const CALLS: u64 = 20_000;
 
 /// Calls in flight, and what each may allocate at the client and at the server. A buffer may still grow now and then, when
 /// more calls come together than ever before.
-const MOST: [(usize, f64, f64); 3] = [(1, 3.01, 4.01), (64, 2.3, 5.1), (512, 2.2, 6.1)];
+const MOST: [(usize, f64, f64); 3] = [(1, 2.01, 3.01), (64, 1.3, 4.1), (512, 1.3, 4.2)];
 
 #[test]
 fn a_small_call_allocates_little() {

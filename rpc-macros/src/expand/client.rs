@@ -45,7 +45,7 @@ fn structure(service: &Service, terms: &Terms) -> TokenStream {
 // Output:
 //     pub fn rename(&self, id: u64, name: &str) -> ResultCall<C, Result<(), RenameError>> {
 //         let method = const { method(&__TRAITWIRE_SERVICE, 0) };
-//         let mut bytes = Vec::with_capacity(64);
+//         let mut bytes = buffer();
 //         let outgoing = Outgoing::new(&mut bytes, method, 2);
 //         let outgoing = send(outgoing, owned::<u64>(), "id", &id);
 //         let outgoing = send(outgoing, view::<&str>(), "name", &name);
@@ -88,7 +88,7 @@ fn methods(service: &Service, terms: &Terms) -> TokenStream {
             #(#cfg)*
             #vis fn #ident(&self, #(#parameters),*) -> #call {
                 let #local_method = #descriptor;
-                let mut #bytes = #door::Vec::with_capacity(64);
+                let mut #bytes = #door::buffer();
                 let #outgoing = #door::Outgoing::new(&mut #bytes, #local_method, #count);
                 #(#sends)*
                 let #sent = #outgoing.finish().map(|()| #bytes);

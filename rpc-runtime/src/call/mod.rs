@@ -21,6 +21,7 @@
 //! is refused. The handler's outcome goes back as the callee's last frame for this id, which ends the call.
 
 mod batch;
+mod buffers;
 mod caller;
 mod code;
 mod context;
@@ -54,6 +55,7 @@ pub use request::Request;
 pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
 
+pub(crate) use buffers::{put as put_buffer, take as take_buffer};
 pub(crate) use context::Origin;
 
 pub(crate) use metadata::check_key;

@@ -3,20 +3,27 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::call::buffers;
 use crate::limits;
 
 /// Encoded arguments, an encoded value or error.
 ///
-/// The bytes of a received one count against its connection's budget until this is dropped, and then serve the
-/// next message.
+/// The bytes of a received one, if they are many, count against its connection's budget until this is dropped. A small
+/// buffer serves the next message then.
 #[derive(Default)]
 pub struct Payload {
     bytes: Vec<u8>,
+    /// What it holds of a budget: whose, how much, and for which call.
+    held: Option<Held>,
+    caps: Caps,
+}
+
+/// What a payload holds of its connection's budget.
+struct Held {
+    owner: Arc<dyn Reclaim>,
     reserved: usize,
     /// The call's id on its connection.
     call: u32,
-    owner: Option<Arc<dyn Reclaim>>,
-    caps: Caps,
 }
 
 /// What a received payload may hold, as its receiver's settings say.
@@ -34,28 +41,27 @@ impl Default for Caps {
     }
 }
 
-/// Where a payload's bytes go when it is dropped.
+/// Whose budget a large payload counts against until it is dropped.
 pub(crate) trait Reclaim: Send + Sync {
-    /// Takes the buffer of this call back, and what it held of the budget.
-    fn reclaim(&self, bytes: Vec<u8>, reserved: usize, call: u32);
+    /// Takes back what a payload of this call held of the budget.
+    fn reclaim(&self, reserved: usize, call: u32);
 }
 
 impl Payload {
     /// Bytes that belong to nobody else.
     pub const fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            reserved: 0,
-            call: 0,
-            owner: None,
-            caps: Caps { depth: limits::MAX_DEPTH, elements: None },
-        }
+        Self { bytes, held: None, caps: Caps { depth: limits::MAX_DEPTH, elements: None } }
     }
 
-    /// Bytes that go back to `owner`, with what they hold of its budget.
-    pub(crate) fn owned(parts: (Vec<u8>, usize, u32), owner: Arc<dyn Reclaim>, caps: Caps) -> Self {
+    /// Bytes that were received, which go back to `owner` if they hold something of its budget.
+    pub(crate) fn received<O: Reclaim + 'static>(
+        parts: (Vec<u8>, usize, u32),
+        owner: &Arc<O>,
+        caps: Caps,
+    ) -> Self {
         let (bytes, reserved, call) = parts;
-        Self { bytes, reserved, call, owner: Some(owner), caps }
+        let held = (reserved > 0).then(|| Held { owner: Arc::<O>::clone(owner), reserved, call });
+        Self { bytes, held, caps }
     }
 
     /// What it may hold.
@@ -68,10 +74,9 @@ impl Payload {
         &self.bytes
     }
 
-    /// The bytes, to be sent on. A small payload that was received is copied, because its connection uses the buffer again.
+    /// The bytes, to be sent on.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
-        let is_lent = self.owner.is_some() && self.bytes.len() <= limits::INLINE_PAYLOAD;
-        if is_lent { self.bytes.clone() } else { std::mem::take(&mut self.bytes) }
+        std::mem::take(&mut self.bytes)
     }
 }
 
@@ -83,11 +88,11 @@ impl Clone for Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        if let Some(owner) = self.owner.take() {
-            // A large buffer serves nobody again, and takes long to give back to the system: not under the owner's lock.
-            let is_small = self.bytes.capacity() <= limits::INLINE_PAYLOAD;
-            let bytes = if is_small { std::mem::take(&mut self.bytes) } else { Vec::new() };
-            owner.reclaim(bytes, self.reserved, self.call);
+        let bytes = std::mem::take(&mut self.bytes);
+        match self.held.take() {
+            // Its buffer is large, and giving that back to the system takes long: not under the owner's lock.
+            Some(Held { owner, reserved, call }) => owner.reclaim(reserved, call),
+            None => buffers::put(bytes),
         }
     }
 }

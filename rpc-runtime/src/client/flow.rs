@@ -15,7 +15,7 @@ use crate::proto::{Body, Received};
 
 /// What a call ended with, for its caller.
 pub(super) fn answer(outcome: Received, shared: &Arc<Shared>, caps: Caps) -> CallResult {
-    let owned = |body: Body| Payload::owned(body.into_parts(), shared.clone(), caps);
+    let owned = |body: Body| Payload::received(body.into_parts(), shared, caps);
     let (mut response, metadata) = match outcome {
         Received::Reply { metadata, body } => (Response::value(owned(body)), metadata),
         Received::App { metadata, detail } => (Response::app_error(owned(detail)), metadata),

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use crate::call::{Batch, Metadata};
+use crate::call::{Batch, Metadata, take_buffer};
 use crate::proto::{Body, CallKey, OutgoingCall, Received};
 
 /// Who waits for which call.
@@ -191,7 +191,7 @@ impl Places {
     /// A oneway call is written, and has ended for its caller: with the empty value, as from a callee.
     pub(super) fn written(&mut self, key: CallKey) -> Option<Waker> {
         let Owner::Place(place) = self.pass_on(key, Owner::Detached) else { return None };
-        let body = Body::from_parts(vec![NIL], 0, 0);
+        let body = Body::from_parts(nil(), 0, 0);
         let outcome = Received::Reply { metadata: Metadata::new(), body };
         self.tell(place, key, Ended::new(outcome))
     }
@@ -240,4 +240,8 @@ pub(super) enum Left {
 }
 
 /// The empty value, encoded: the answer to a oneway call.
-pub(super) const NIL: u8 = 0xc0;
+pub(super) fn nil() -> Vec<u8> {
+    let mut bytes = take_buffer();
+    bytes.push(0xc0);
+    bytes
+}

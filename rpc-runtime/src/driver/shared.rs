@@ -382,10 +382,10 @@ impl Core {
 }
 
 impl Reclaim for Shared {
-    fn reclaim(&self, bytes: Vec<u8>, reserved: usize, call: u32) {
+    fn reclaim(&self, reserved: usize, call: u32) {
         let wake = self.with(|core| {
-            core.machine.release(Body::from_parts(bytes, reserved, call), clock::now());
-            reserved > 0 && core.machine.wants_write()
+            core.machine.release(Body::from_parts(Vec::new(), reserved, call), clock::now());
+            core.machine.wants_write()
         });
         if wake {
             self.task.wake();

@@ -17,7 +17,7 @@ use crate::call::{
 };
 use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Route, Serving};
-use crate::driver::places::NIL;
+use crate::driver::places::nil;
 use crate::driver::read::{Found, Reading};
 use crate::driver::shared::{Lifecycle, Shared};
 use crate::driver::streams::{Inflow, Whose, mismatch};
@@ -217,7 +217,7 @@ impl Task {
         };
         let route = self.route(&method, &*dispatch);
         let descriptor = route.map(|route| route.method);
-        let arguments = Payload::owned(arguments.into_parts(), self.shared.clone(), self.caps);
+        let arguments = Payload::received(arguments.into_parts(), &self.shared, self.caps);
         if let Some(error) = descriptor.and_then(|method| mismatch(method, stream)) {
             drop(arguments);
             dispatch.refused(Refusal::BadStreams);
@@ -295,7 +295,7 @@ impl Task {
             room
         });
         let answer = if accepted {
-            Ok(Response::value(Payload::new(vec![NIL])))
+            Ok(Response::value(Payload::new(nil())))
         } else {
             let text = format!("{limit} oneway calls of this connection are at work already (`in_flight`)");
             Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text).with_resend())

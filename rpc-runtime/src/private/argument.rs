@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cow::{Lend, Lent};
 use super::travel::{Value, View, limits};
-use crate::call::{Code, Delivery, MethodDescriptor, Payload, RpcError};
+use crate::call::{Code, Delivery, MethodDescriptor, Payload, RpcError, take_buffer};
 use crate::codec::{ArgumentsDecoder, ArgumentsEncoder, DecodeError, EncodeError};
 
 /// How one argument travels.
@@ -157,6 +157,11 @@ where
 pub struct Outgoing<'a> {
     method: &'static MethodDescriptor,
     encoder: Result<ArgumentsEncoder<'a>, RpcError>,
+}
+
+/// An empty buffer for a call's arguments.
+pub fn buffer() -> Vec<u8> {
+    take_buffer()
 }
 
 impl<'a> Outgoing<'a> {

@@ -16,11 +16,10 @@ mod travel;
 pub use std::primitive::{bool, str};
 pub use std::result::Result;
 pub use std::sync::Arc;
-pub use std::vec::Vec;
 
 pub use answer::{Answer, Form, Plain, Probe, Select, Shape, ShapedCall, answer, form};
 pub use argument::{
-    Argument, Incoming, Outgoing, cow, cow_or_default, owned, owned_or_default, receive, send, slice,
+    Argument, Incoming, Outgoing, buffer, cow, cow_or_default, owned, owned_or_default, receive, send, slice,
     slice_of_views, slice_of_views_or_default, slice_or_default, view, view_or_default,
 };
 pub use client::{ErrorOf, call, returned};

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Form, Shape};
 use crate::call::{
     CallResult, Code, Context, Delivery, HandlerFuture, MethodDescriptor, Payload, Request, Response,
-    RpcError, ServiceDescriptor,
+    RpcError, ServiceDescriptor, take_buffer,
 };
 use crate::codec::EncodeError;
 
@@ -49,7 +49,7 @@ where
     A: Answer<Ok = S::Ok, Detail = S::Detail>,
 {
     let answer = S::split(returned);
-    let mut bytes = Vec::new();
+    let mut bytes = take_buffer();
     match A::write(&answer, &mut bytes) {
         Ok(()) if answer.is_ok() => Ok(Response::value(Payload::new(bytes))),
         Ok(()) => Ok(Response::app_error(Payload::new(bytes))),

@@ -44,7 +44,7 @@ pub(super) fn begin_answer(
         return Ok(Begun::TooLarge(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Executed, text)));
     }
     let more = header.flags.has(Flags::MORE);
-    let assembled = Partial::begin(header.id, payload, more, tools.config.eager, tools.budget, tools.pool)?;
+    let assembled = Partial::begin(header.id, payload, more, tools.config.eager, tools.budget)?;
     Ok(Begun::Assembled(head, assembled))
 }
 

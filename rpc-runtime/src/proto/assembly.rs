@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::call::take_buffer;
 use crate::proto::event::Body;
-use crate::proto::pool::Pool;
 use crate::proto::{ConnectionError, Misbehaviour, Side};
 use crate::wire::Payload;
 
@@ -44,13 +44,12 @@ impl Partial {
         more: bool,
         eager: usize,
         budget: &mut Budget,
-        pool: &mut Pool,
     ) -> Result<Assembled, ConnectionError> {
         let Payload { total, part } = payload;
         if part.len() > eager {
             return Err(Misbehaviour::Ungranted { id }.into());
         }
-        let mut bytes = if more { Vec::new() } else { pool.take() };
+        let mut bytes = if more { Vec::new() } else { take_buffer() };
         bytes.extend_from_slice(part);
         if !more {
             return Ok(Assembled::Whole(Body { id, bytes, reserved: 0 }));

@@ -60,7 +60,6 @@ mod names;
 mod outbound;
 mod output;
 mod phase;
-mod pool;
 mod progress;
 mod queue;
 mod refusals;

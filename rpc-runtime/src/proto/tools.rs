@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::call::put_buffer;
 use crate::proto::Config;
 use crate::proto::assembly::Budget;
 use crate::proto::event::{Body, Event};
 use crate::proto::output::Output;
-use crate::proto::pool::Pool;
 use crate::proto::stream::Spare;
 
 /// What the sub-machines lend while a call is moved.
@@ -18,7 +18,6 @@ pub(super) struct Tools<'a> {
     pub(super) output: &'a mut Output,
     pub(super) budget: &'a mut Budget,
     pub(super) spare: &'a mut Spare,
-    pub(super) pool: &'a mut Pool,
     pub(super) events: &'a mut VecDeque<Event>,
     pub(super) now: Instant,
 }
@@ -29,6 +28,6 @@ impl Tools<'_> {
         if body.reserved > 0 {
             self.budget.release(body.id, body.reserved);
         }
-        self.pool.put(body.bytes);
+        put_buffer(body.bytes);
     }
 }

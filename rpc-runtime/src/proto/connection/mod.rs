@@ -9,7 +9,6 @@ macro_rules! tools {
             output: &mut $self.output,
             budget: &mut $self.budget,
             spare: &mut $self.spare,
-            pool: &mut $self.pool,
             events: &mut $self.events,
             now: $now,
         }
@@ -23,6 +22,7 @@ mod streams;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::call::put_buffer;
 use crate::limits;
 use crate::proto::assembly::Budget;
 use crate::proto::bulk::Framed;
@@ -33,7 +33,6 @@ use crate::proto::keepalive::{Keepalive, Verdict};
 use crate::proto::outbound::Outbound;
 use crate::proto::output::Output;
 use crate::proto::phase::{Farewells, Phase};
-use crate::proto::pool::Pool;
 use crate::proto::progress::Progress;
 use crate::proto::stream::{MOST_CREDIT, Spare};
 use crate::proto::timer::Timer;
@@ -56,7 +55,6 @@ pub struct Connection {
     output: Output,
     budget: Budget,
     spare: Spare,
-    pool: Pool,
     keepalive: Keepalive,
     progress: Progress,
     events: VecDeque<Event>,
@@ -86,7 +84,6 @@ impl Connection {
             output: Output::new(&config.hello()),
             budget: Budget::new(side, config.assembly),
             spare: Spare::new(config.credit_spare),
-            pool: Pool::default(),
             keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
             progress: Progress::new(config.write_stall),
             events: VecDeque::new(),
@@ -243,7 +240,7 @@ impl Connection {
                 }
             };
             if let Some(unwanted) = unwanted {
-                self.pool.put(unwanted);
+                put_buffer(unwanted);
             }
         }
         while let Some(id) = self.output.bulk.poll_moved() {
@@ -481,7 +478,6 @@ impl Connection {
     fn finish(&mut self, error: Option<ConnectionError>) {
         self.phase = Phase::Closed;
         self.output.clear();
-        self.pool.clear();
         self.events.push_back(Event::Closed(error));
     }
 }

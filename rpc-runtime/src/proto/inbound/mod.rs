@@ -8,7 +8,7 @@ mod streams;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::call::{Code, Deadline, Delivery, Metadata, RpcError};
+use crate::call::{Code, Deadline, Delivery, Metadata, RpcError, put_buffer};
 use crate::limits;
 use crate::proto::assembly::{Assembled, Partial};
 use crate::proto::bulk::{Bulk, write_first};
@@ -525,7 +525,7 @@ impl Inbound {
             tools.output.bulk.push(Bulk::new(id, kind, flags, payload, first, peer.eager));
         } else {
             self.forget(id, tools);
-            tools.pool.put(payload);
+            put_buffer(payload);
         }
     }
 

@@ -57,7 +57,7 @@ impl Inbound {
             return self.open_refused(id, deadline, refuse_size(size, largest));
         }
         let start = Start { method, metadata };
-        let assembled = Partial::begin(id, read.payload, more, tools.config.eager, tools.budget, tools.pool)?;
+        let assembled = Partial::begin(id, read.payload, more, tools.config.eager, tools.budget)?;
         let state = match assembled {
             Assembled::Partly(partial) => {
                 self.earliest.note(deadline);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use crate::call::{Batch, Code, Deadline, Delivery, RpcError};
+use crate::call::{Batch, Code, Deadline, Delivery, RpcError, put_buffer};
 use crate::limits;
 use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
 use crate::proto::assembly::{Assembled, Partial};
@@ -487,7 +487,7 @@ impl Outbound {
                 self.unwritten.forget(end);
                 let id = call.id;
                 call.deadline = None;
-                tools.pool.put(sent.arguments);
+                put_buffer(sent.arguments);
                 if sent.stream.is_some() {
                     tools.output.withdraw(id);
                 }
@@ -513,7 +513,7 @@ impl Outbound {
         let unseen = match may_resend {
             true => Some(gone),
             false => {
-                tools.pool.put(gone.arguments);
+                put_buffer(gone.arguments);
                 None
             }
         };
