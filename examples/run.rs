@@ -64,3 +64,16 @@ fn file_transfer() {
 fn scheduler() {
     prints("scheduler", &["south: 1 squared is 1", "south is gone", "north: 3 squared is 9", "25"]);
 }
+
+#[test]
+fn breaker() {
+    let lines = [
+        "closed, and has held 0",
+        "deadline_exceeded",
+        "the circuit breaker `stock` has been open for",
+        "the breaker is open",
+        "3 of it",
+        "the breaker is closed",
+    ];
+    prints("breaker", &lines);
+}

@@ -46,6 +46,7 @@ mod client;
 mod driver;
 pub mod limits;
 pub mod observe;
+pub mod policy;
 mod server;
 pub mod transport;
 

@@ -225,3 +225,49 @@ pub const WRITE_STALL: Duration = Duration::from_secs(30);
 
 /// How long a connection that has failed may take to send its last GOAWAY.
 pub const FAREWELL: Duration = Duration::from_secs(1);
+
+// ----- policies -----
+
+/// Buckets of a breaker's window: with [`BREAKER_BUCKET`], ten seconds that slide a second at a time. Shorter ones see too
+/// few calls of a quiet service, longer ones remember what is over.
+pub const BREAKER_BUCKETS: usize = 10;
+
+/// See [`BREAKER_BUCKETS`].
+pub const BREAKER_BUCKET: Duration = Duration::from_secs(1);
+
+/// The most buckets of a breaker's window, each of which takes 24 bytes, and 24 more for each method that has its own.
+pub const BREAKER_BUCKETS_MOST: usize = 1_000;
+
+/// The shortest bucket: below it a window would hold nothing.
+pub const BREAKER_BUCKET_LEAST: Duration = Duration::from_millis(1);
+
+/// The most calls that a breaker's window counts one by one.
+pub const BREAKER_COUNT_MOST: usize = 10_000;
+
+/// The calls that a breaker wants to see before it concludes anything: half of 20 by chance alone, where one call in ten
+/// fails, comes once in 100,000 windows.
+pub const BREAKER_MIN_CALLS: u64 = 20;
+
+/// The share of failed calls at which a breaker opens; resilience4j's.
+pub const BREAKER_RATIO: f64 = 0.5;
+
+/// How long a breaker is open for the first time: a restart of a process, or a lost connection made again.
+pub const BREAKER_OPEN: Duration = Duration::from_secs(1);
+
+/// How long it is open at most, unless it is told otherwise: nobody waits longer than a minute for what is back.
+pub const BREAKER_OPEN_MOST: Duration = Duration::from_secs(60);
+
+/// How long it is open at most, whatever it is told.
+pub const BREAKER_OPEN_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// By how much of itself a breaker's time of being open is moved at random, so that callers do not probe all at once.
+pub const BREAKER_JITTER: f64 = 0.2;
+
+/// The time spent closed that takes one doubling of a breaker's time of being open back; the sweep of gRPC's A50.
+pub const BREAKER_FORGIVE: Duration = Duration::from_secs(10);
+
+/// The probes of a breaker that is half open: one would let chance decide, many would be load.
+pub const BREAKER_PROBES: u32 = 3;
+
+/// Methods that have a window of their own; further ones share one.
+pub const BREAKER_METHODS: usize = 1_024;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::call::Code;
-use crate::observe::{Observer, Refused};
+use crate::observe::{BreakerState, HeldBack, Observer, Refused};
 
-/// Counts what a server does. Cheap enough to be always on: an atomic addition each.
+/// Counts what a server does, or what policies do. Cheap enough to be always on: an atomic addition each.
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
@@ -19,6 +19,8 @@ pub struct Counters {
     read: AtomicU64,
     written: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
+    held_back: [AtomicU64; HeldBack::ALL.len()],
+    breakers_opened: AtomicU64,
 }
 
 /// What [`Counters`] had counted at one moment.
@@ -46,6 +48,10 @@ pub struct CountersSnapshot {
     pub bytes_written: u64,
     /// Calls refused before any handler was started, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Calls that a policy on the calling side ended before they were sent, by policy.
+    pub held_back: BTreeMap<&'static str, u64>,
+    /// How many times a circuit breaker has opened.
+    pub breakers_opened: u64,
 }
 
 impl Counters {
@@ -75,6 +81,11 @@ impl Counters {
                 .iter()
                 .map(|why| (why.name(), read(&self.refused[*why as usize])))
                 .collect(),
+            held_back: HeldBack::ALL
+                .iter()
+                .map(|why| (why.name(), read(&self.held_back[*why as usize])))
+                .collect(),
+            breakers_opened: read(&self.breakers_opened),
         }
     }
 }
@@ -140,6 +151,16 @@ impl Observer for Counters {
 
     fn call_refused(&self, why: Refused) {
         add(&self.refused[why as usize]);
+    }
+
+    fn breaker_changed(&self, _: &str, _: BreakerState, to: BreakerState) {
+        if to == BreakerState::Open {
+            add(&self.breakers_opened);
+        }
+    }
+
+    fn call_held_back(&self, why: HeldBack) {
+        add(&self.held_back[why as usize]);
     }
 }
 

@@ -1,13 +1,15 @@
-//! What happened, counted: one small trait, [`Observer`], that servers tell, and [`Counters`], which counts. Does not
+//! What happened, counted: one small trait, [`Observer`], that servers and policies tell, and [`Counters`], which counts. Does not
 //! decide anything, and does not allocate on the way of a call.
 
 mod counters;
 
 pub use counters::{Counters, CountersSnapshot};
 
+use std::fmt;
+
 use crate::call::Code;
 
-/// Something that wants to know what a server does. Every method has an empty default; all are called on the way of
+/// Something that wants to know what a server does, or a policy. Every method has an empty default; all are called on the way of
 /// calls, so they must be quick.
 pub trait Observer: Send + Sync + 'static {
     /// A connection was accepted.
@@ -44,6 +46,68 @@ pub trait Observer: Send + Sync + 'static {
     /// A call was refused before it was started at all.
     fn call_refused(&self, why: Refused) {
         let _ = why;
+    }
+
+    /// A circuit breaker of this name has changed its state.
+    fn breaker_changed(&self, breaker: &str, from: BreakerState, to: BreakerState) {
+        let _ = (breaker, from, to);
+    }
+
+    /// A policy on the calling side has ended a call before it was sent.
+    fn call_held_back(&self, why: HeldBack) {
+        let _ = why;
+    }
+}
+
+/// What a circuit breaker does with calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a breaker has these three states, and whoever shows them names all"
+)]
+pub enum BreakerState {
+    /// It lets them through, and counts what becomes of them.
+    Closed,
+    /// It ends them at once.
+    Open,
+    /// It lets a few through, to see whether the endpoint is back.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// The state in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Which policy on the calling side has ended a call before it was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HeldBack {
+    /// A circuit breaker that is open.
+    Breaker,
+}
+
+impl HeldBack {
+    /// All policies that do.
+    pub const ALL: [Self; 1] = [Self::Breaker];
+
+    /// The policy in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+        }
     }
 }
 
