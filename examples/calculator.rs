@@ -31,6 +31,14 @@ pub enum DivideError {
     ByZero,
 }
 
+impl std::fmt::Display for DivideError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("division by zero")
+    }
+}
+
+impl std::error::Error for DivideError {}
+
 struct Basic;
 
 impl Calculator for Basic {
@@ -70,7 +78,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("2. the service's own error");
     match calc.divide(1, 0).await {
-        Err(CallError::App(DivideError::ByZero)) => println!("   1 / 0: the service says ByZero\n"),
+        Err(CallError::App(error)) => println!("   1 / 0: the service says {error}\n"),
         other => println!("   1 / 0: {other:?}\n"),
     }
 

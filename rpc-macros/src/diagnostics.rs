@@ -80,6 +80,8 @@ mistakes! {
     ImplReturn => "a client decodes what comes back, so it must know the type: return a concrete one";
     StreamNested => "a stream comes back on its own: return `impl Stream<Item = T>`, \
         or `Result<impl Stream<Item = T>, E>` from an `async fn`";
+    StreamBehindAlias { alias } => "the attribute cannot look behind `{alias}`: if it is an alias of `Result`, \
+        write `Result<impl Stream<Item = T>, E>` in its place, with both types; a stream comes back in nothing else";
     StreamDyn => "the attribute must see what comes back: \
         return `impl Stream<Item = T>`, without `dyn` and what holds it";
     StreamWithoutItem => "a client decodes each item, so it must know the type: write `impl Stream<Item = T>`";

@@ -45,7 +45,7 @@ use proc_macro::TokenStream;
 ///
 /// `CalculatorClient` has a method for each of the trait's, which returns a `Call`: a future that ends with
 /// `Result<T, CallError<E>>`, where a method that returns a plain `T` has no `E` of its own. An alias of `Result` is
-/// seen through, whatever it is called.
+/// seen through, whatever it is called; one around a stream is not, because an attribute sees names and no types.
 ///
 /// `CalculatorClient::connect(uri)`, `new(caller)`, `loopback(service)` and `with(options)` are short forms, each of
 /// which gives way to a method of the same name; `From<C>`, the trait `Client` and the functions `connect`, `loopback`

@@ -203,6 +203,11 @@ impl<'ast> Visit<'ast> for Check<'_> {
             Type::Path(path) if path.path.segments.first().is_some_and(|first| first.ident == "Self") => {
                 Mistake::SelfType
             }
+            Type::Path(path) if is_answer && path_shape(path) == Shape::Unknown && holds_stream(path) => {
+                let names: Vec<String> =
+                    path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+                return self.report.add(ty, &Mistake::StreamBehindAlias { alias: &names.join("::") });
+            }
             Type::Path(_) if is_called(ty, "Streaming") => match self.role {
                 Role::Answer => Mistake::StreamingReturn,
                 Role::Argument | Role::Item => Mistake::StreamingNested,
@@ -227,6 +232,19 @@ impl Check<'_> {
             Role::Argument | Role::Item => Mistake::StreamingBorrows,
         }
     }
+}
+
+/// Whether the first argument of the type is a stream that the attribute would have to see.
+fn holds_stream(TypePath { path, .. }: &TypePath) -> bool {
+    let Some(PathArguments::AngleBracketed(arguments)) = path.segments.last().map(|last| &last.arguments)
+    else {
+        return false;
+    };
+    let first = arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(bare(ty)),
+        _ => None,
+    });
+    matches!(first, Some(Type::ImplTrait(ty)) if ty.bounds.iter().any(is_stream))
 }
 
 fn is_static(reference: &TypeReference) -> bool {
