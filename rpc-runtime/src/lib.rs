@@ -10,6 +10,7 @@
 //! - A server calls its clients on their own connections: [`ChannelBuilder::service`] says what a client serves, and
 //!   [`Context::peer_client`] is how a handler finds it.
 //! - [`Context`] is the call that a handler serves; [`Caller`] and [`Handler`] are the seams for layers.
+//! - `testing`, behind the feature of that name, has what tests need: a network that fails on demand.
 //!
 //! # Defaults
 //!
@@ -48,6 +49,8 @@ pub mod limits;
 pub mod observe;
 pub mod policy;
 mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 // The floors below the runtime: open for fuzz targets and for tools that speak the protocol, and outside the

@@ -9,6 +9,7 @@ mod conformance;
 mod deadlines;
 mod ends;
 mod interop;
+mod network;
 mod numbers;
 mod oneway;
 mod reconnect;

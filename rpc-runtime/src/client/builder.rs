@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::call::{Caps, Code, Delivery, RpcError, Service};
 use crate::client::channel::Channel;
 use crate::client::core::{Inner, Target};
+use crate::client::dice::instance;
 use crate::client::line::{Place, Who};
 use crate::client::oneway;
 use crate::client::reconnect::Reconnect;
@@ -250,11 +251,4 @@ impl Drop for Visit<'_> {
     fn drop(&mut self) {
         self.channel.leave_line(&mut self.place);
     }
-}
-
-/// A random number of this process.
-fn instance() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    static INSTANCE: OnceLock<u64> = OnceLock::new();
-    *INSTANCE.get_or_init(|| RandomState::new().hash_one(std::process::id()))
 }

@@ -5,6 +5,7 @@ mod builder;
 mod call;
 mod channel;
 mod core;
+mod dice;
 mod flow;
 mod in_flight;
 mod line;
@@ -23,4 +24,8 @@ pub use in_flight::InFlight;
 pub use stream::{CallStream, OpenCall};
 pub use typed::{Client, connect, loopback, merge, with};
 
+#[cfg(feature = "testing")]
+pub use dice::Dice;
+#[cfg(feature = "testing")]
+pub(crate) use dice::load;
 pub(crate) use stream::Read;

@@ -1,12 +1,12 @@
 //! Owns [`Reconnect`]: the one connection of a channel, and when a new one is made. Does not make calls.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
 use crate::call::{Code, Delivery, RpcError};
 use crate::client::backoff::Backoff;
+use crate::client::dice::roll;
 use crate::client::line::{Line, Place};
 use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};
@@ -120,7 +120,7 @@ impl Reconnect {
     /// An attempt has failed.
     pub(super) fn failed(&mut self, error: RpcError) -> Vec<Waker> {
         let now = now();
-        let until = now + self.backoff.next(RandomState::new().hash_one(0_u8));
+        let until = now + self.backoff.next(roll());
         self.story.note(Step::BackingOff, now);
         self.state = State::BackOff { until, error };
         self.line.call_up()
