@@ -22,7 +22,8 @@
 //! | a stream on which nothing moves | 60 s | `idle_timeout` of [`CallStream`], [`OpenCall`], [`Call`] and [`CallOptions`], `#[rpc(idle_timeout = "…")]` |
 //! | a call with a stream in all | no limit | `total_timeout` of the same, `#[rpc(total_timeout = "…")]` |
 //! | connecting | 2 s | [`ChannelBuilder::connect_timeout`] |
-//! | handshake | 10 s | `handshake_timeout` of both builders |
+//! | handshake of a transport, and again the peer's HELLO | 10 s | `handshake_timeout` of both builders |
+//! | handshakes of transports at a time, of a server | 1,024 | |
 //! | reconnecting | at once, then 1 s × 1.6 ± 20 % up to 30 s | |
 //! | a message | 16 MiB | `message` of both builders |
 //! | nesting | 64 | `depth` of both builders |
@@ -35,6 +36,15 @@
 //! | keepalive | a ping after 20 s of silence, 10 s for the answer | `keepalive`, `no_keepalive` |
 //! | a write that does not move | 30 s | [`ServerBuilder::write_stall`] |
 //! | grace of a shutdown | 30 s | [`ServerBuilder::grace`] |
+//!
+//! # Features
+//!
+//! None is on by default; each adds something and changes nothing.
+//!
+//! | | |
+//! |---|---|
+//! | `tls` | `tls://` for clients and servers, with rustls and ring |
+//! | `dev-certs` | a certificate authority for development and tests |
 //!
 //! # Panics
 //!
@@ -66,8 +76,8 @@ pub mod wire;
 
 pub use call::{
     ArgumentDescriptor, Batch, CallError, CallOptions, CallResult, Caller, Code, Context, Deadline, Delivery,
-    Entry, Handler, HandlerFuture, Items, Metadata, MetadataError, MethodDescriptor, Payload, Peer, Progress,
-    Request, Response, RpcError, Scope, Scoped, Service, ServiceDescriptor, Streaming, Value,
+    Entry, Handler, HandlerFuture, Identity, Items, Metadata, MetadataError, MethodDescriptor, Payload, Peer,
+    Progress, Request, Response, RpcError, Scope, Scoped, Service, ServiceDescriptor, Streaming, Value,
 };
 pub use client::{
     Call, CallStream, Channel, ChannelBuilder, Client, Detailed, InFlight, OpenCall, Reply, ResultCall,
@@ -75,6 +85,8 @@ pub use client::{
 };
 pub use server::{BindError, Drained, Server, ServerBuilder, ServerHandle};
 pub use traitwire_macros::rpc_service;
+#[cfg(feature = "tls")]
+pub use transport::tls;
 
 /// The stream trait of the `futures` family, which methods return and take.
 pub use futures::Stream;

@@ -163,6 +163,14 @@ pub const STARTS: usize = 64;
 /// of descriptors with room to spare.
 pub const CONNECTIONS: usize = 10_000;
 
+/// Handshakes of transports that a server has under way at a time: beyond it the oldest one gives way. An honest one takes
+/// a few milliseconds, so strangers who never go on would have to come a hundred thousand a second to push it out; and
+/// what each of them holds meanwhile is a descriptor and some kilobytes.
+pub const HANDSHAKES: usize = 1_024;
+
+/// The largest file of certificates or keys that is read, in bytes: the roots of whole systems take a fourth of it.
+pub const PEM: u64 = 1024 * 1024;
+
 // ----- time -----
 
 /// How long one turn of a connection's task polls handlers itself. What is left of the batch is given to tasks: a
@@ -181,8 +189,8 @@ pub const CONNECT: Duration = Duration::from_secs(2);
 pub const ADDRESSES: usize = 16;
 
 /// Steps of attempts to connect that a channel remembers, for the calls whose time runs out meanwhile: one attempt at all
-/// [`ADDRESSES`], and the wait after it.
-pub const STEPS: usize = ADDRESSES + 2;
+/// [`ADDRESSES`], with a handshake each, and the wait after it.
+pub const STEPS: usize = 2 * ADDRESSES + 2;
 
 /// The wait after the first failed attempt to connect; the attempt after a lost connection is made at once.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -196,13 +204,21 @@ pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
 /// By how much of itself a wait is moved at random, so that clients do not come back all at once.
 pub const BACKOFF_JITTER: f64 = 0.2;
 
+/// How long after certificates and roots were last read the next handshake reads them again. Those who replace them do so
+/// hours before the old ones expire; reading a few kilobytes every ten seconds costs nothing that can be measured.
+pub const CERTIFICATES_CHECK: Duration = Duration::from_secs(10);
+
+/// How long files that have changed must stay as they are: whoever writes them may be half done. The one handshake that
+/// finds the change waits for so long.
+pub const CERTIFICATES_SETTLE: Duration = Duration::from_millis(50);
+
 /// How long a server that shuts down waits for accepted calls.
 pub const GRACE: Duration = Duration::from_secs(30);
 
 /// The wait after an accept that failed for want of descriptors or memory.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The time between the first byte and the peer's HELLO.
+/// The time of the transport's handshake, if it has one, and again the time between the first byte and the peer's HELLO.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Silence after which a side asks whether its peer is there.

@@ -17,4 +17,5 @@ mod shutdown;
 mod stranger;
 mod streams;
 mod support;
+mod tls;
 mod transport;

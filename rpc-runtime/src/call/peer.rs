@@ -3,22 +3,37 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::call::Identity;
+
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Peer {
     address: Arc<str>,
     name: Arc<str>,
     instance: u64,
+    identity: Option<Identity>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: impl Into<Arc<str>>, name: impl Into<Arc<str>>, instance: u64) -> Self {
-        Self { address: address.into(), name: name.into(), instance }
+    /// A peer that has said nothing yet.
+    pub(crate) fn new(address: impl Into<Arc<str>>, identity: Option<Identity>) -> Self {
+        Self { address: address.into(), name: Arc::default(), instance: 0, identity }
+    }
+
+    /// The peer with what it says of itself.
+    pub(crate) fn introduce(&mut self, name: &str, instance: u64) {
+        self.name = name.into();
+        self.instance = instance;
     }
 
     /// Its address as a URI: `tcp://127.0.0.1:51312`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Who it has proved to be; `None` if the transport asks for no proof, or the peer gave none.
+    pub const fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// What it calls itself, unchecked; may be empty.

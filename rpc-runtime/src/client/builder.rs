@@ -78,7 +78,8 @@ impl ChannelBuilder {
         self
     }
 
-    /// How long the peer's HELLO may take once a connection is made; 10 s.
+    /// How long the peer's HELLO may take once a connection is made, and before it the handshake of the transport, if it has
+    /// one; 10 s.
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake = timeout;
         self
@@ -135,6 +136,12 @@ impl ChannelBuilder {
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transports.add(transport);
         self
+    }
+
+    /// How the client proves who it is and whom it believes, at `tls://`.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: crate::tls::ClientTls) -> Self {
+        self.transport(crate::tls::Tls::client(tls))
     }
 
     /// Serves this to the server: it can call the client on the client's own connections, from behind whatever hides the

@@ -5,9 +5,10 @@ use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use crate::call::{Caps, Code, Delivery, RpcError};
 use crate::client::reconnect::Reconnect;
@@ -69,35 +70,57 @@ impl Inner {
                 return Err(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
             }
         };
-        let limit = self.connect_timeout;
-        let failed = |text: String| RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text);
-        let began = now();
-        match tokio::time::timeout(limit, self.reach(uri.address(), &**transport)).await {
-            Ok(Ok(link)) => Ok(link),
-            Ok(Err(error)) => Err(failed(format!("no connection: {error}")).with_source(error)),
-            Err(_) => {
-                let story = self.reconnect.lock().tell(began);
-                Err(failed(format!("no connection within {limit:?} (`connect_timeout`): {story}")))
-            }
-        }
+        self.reach(uri.address(), &**transport).await
     }
 
-    /// Resolves the address, and tries what comes of it in its order.
-    async fn reach(&self, address: &str, transport: &dyn Transport) -> io::Result<Link> {
-        self.reconnect.lock().note(Step::Resolving(address.to_owned()));
-        let mut resolved = transport.resolve(address).await?;
+    /// Resolves the address, and tries what comes of it in its order. Handshakes have a time of their own, which is not
+    /// that of resolving and connecting.
+    async fn reach(&self, name: &str, transport: &dyn Transport) -> Result<Link, RpcError> {
+        let (limit, began) = (self.connect_timeout, now());
+        let mut handshakes = Duration::ZERO;
+        let left = |handshakes| limit.saturating_sub(now().duration_since(began).saturating_sub(handshakes));
+        self.reconnect.lock().note(Step::Resolving(name.to_owned()));
+        let resolving = timeout(limit, transport.resolve(name)).await;
+        let mut resolved =
+            resolving.map_err(|_| self.too_slow("connect_timeout", limit, began))?.map_err(unreachable)?;
         resolved.truncate(limits::ADDRESSES);
         let of = resolved.len();
         let mut last = None;
         for (at, address) in resolved.into_iter().enumerate() {
             self.reconnect.lock().note(Step::Connecting { address: address.clone(), nth: at + 1, of });
-            match transport.connect(&address).await {
+            let connecting = timeout(left(handshakes), transport.connect_named(&address, name)).await;
+            let connected = match connecting.map_err(|_| self.too_slow("connect_timeout", limit, began))? {
+                Ok(link) if link.is_opening() => {
+                    let connected = now();
+                    let opened = self.open(link, address).await;
+                    handshakes += now().duration_since(connected);
+                    opened
+                }
+                connected => connected.map_err(unreachable),
+            };
+            match connected {
                 Ok(link) => return Ok(link),
                 Err(error) => last = Some(error),
             }
         }
-        let text = || io::Error::new(io::ErrorKind::NotFound, format!("`{address}` resolves to no address"));
-        Err(last.unwrap_or_else(text))
+        let text = || io::Error::new(io::ErrorKind::NotFound, format!("`{name}` resolves to no address"));
+        Err(last.unwrap_or_else(|| unreachable(text())))
+    }
+
+    /// Makes the handshake that a link needs.
+    async fn open(&self, link: Link, address: String) -> Result<Link, RpcError> {
+        let (limit, began) = (self.config.handshake, now());
+        self.reconnect.lock().note(Step::Opening(address));
+        match timeout(limit, link.open()).await {
+            Ok(opened) => opened.map_err(unreachable),
+            Err(_) => Err(self.too_slow("handshake_timeout", limit, began)),
+        }
+    }
+
+    fn too_slow(&self, knob: &str, limit: Duration, began: Instant) -> RpcError {
+        let story = self.reconnect.lock().tell(began);
+        let text = format!("no connection within {limit:?} (`{knob}`): {story}");
+        RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text)
     }
 
     fn attempted(self: &Arc<Self>, result: Result<Link, RpcError>) {
@@ -120,6 +143,10 @@ impl Inner {
         };
         wakers.into_iter().for_each(Waker::wake);
     }
+}
+
+fn unreachable(error: io::Error) -> RpcError {
+    RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, format!("no connection: {error}")).with_source(error)
 }
 
 // ===== impl Attempt =====

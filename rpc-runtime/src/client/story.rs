@@ -13,6 +13,8 @@ pub(super) enum Step {
     Resolving(String),
     /// Connecting to one of them: which, and how many there are.
     Connecting { address: String, nth: usize, of: usize },
+    /// Making the handshake that a link to this address needs.
+    Opening(String),
     /// Waiting after a failed attempt.
     BackingOff,
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Step {
             Self::Connecting { address, nth, of } => {
                 write!(f, "connecting to {} ({nth} of {of})", address.escape_debug())
             }
+            Self::Opening(address) => write!(f, "shaking hands with {}", address.escape_debug()),
             Self::BackingOff => f.write_str("waiting out the back-off"),
         }
     }

@@ -43,6 +43,7 @@ pub(crate) fn connection(
     }
     let in_flight = config.in_flight as usize;
     let shared = Shared::new(Connection::new(side, config, clock::now()));
+    let peer = Peer::new(address, link.identity().cloned());
     let task = Task {
         shared: Arc::clone(&shared),
         io: link.into_io(),
@@ -51,7 +52,7 @@ pub(crate) fn connection(
         at_end: false,
         sleep: None,
         yielded: false,
-        peer: Peer::new(address, "", 0),
+        peer,
         serving,
         routes: Vec::new(),
         starts: VecDeque::new(),
@@ -338,7 +339,7 @@ impl Task {
     fn after(&mut self) -> Option<Option<ConnectionError>> {
         let after = self.shared.with(|core| core.take_aftermath());
         if let Some(hello) = after.ready {
-            self.peer = Peer::new(self.peer.address(), hello.name.as_str(), hello.instance);
+            self.peer.introduce(&hello.name, hello.instance);
         }
         if after.retired {
             self.lifecycle.retired();

@@ -10,6 +10,7 @@ use crate::observe::{BreakerState, HeldBack, Observer, Refused};
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
+    handshakes_failed: AtomicU64,
     started: AtomicU64,
     finished: AtomicU64,
     /// By the code's number; those without a name together, at 0.
@@ -29,6 +30,8 @@ pub struct Counters {
 pub struct CountersSnapshot {
     /// Connections that are open.
     pub connections: u64,
+    /// Handshakes of transports that have failed: strangers, bad certificates, and those that took too long.
+    pub handshakes_failed: u64,
     /// Handlers at work.
     pub in_flight: u64,
     /// Handlers started; calls that are turned away do not count.
@@ -69,6 +72,7 @@ impl Counters {
         let started = read(&self.started);
         CountersSnapshot {
             connections: read(&self.connections),
+            handshakes_failed: read(&self.handshakes_failed),
             in_flight: started.saturating_sub(finished + cancelled + panicked),
             started,
             finished,
@@ -111,6 +115,10 @@ fn add(counter: &AtomicU64) {
 }
 
 impl Observer for Counters {
+    fn handshake_failed(&self, _: &str, _: &str) {
+        add(&self.handshakes_failed);
+    }
+
     fn connection_opened(&self) {
         add(&self.connections);
     }
@@ -171,6 +179,7 @@ mod tests {
     #[test]
     fn each_event_is_counted_where_it_belongs() {
         let counters = Counters::new();
+        counters.handshake_failed("tls://127.0.0.1:50000", "no TLS");
         counters.connection_opened();
         for _ in 0..6 {
             counters.call_started();
@@ -184,6 +193,7 @@ mod tests {
         counters.bytes_moved(10, 20);
         let counted = counters.snapshot();
         assert_eq!((counted.connections, counted.started, counted.finished, counted.in_flight), (1, 5, 3, 1));
+        assert_eq!(counted.handshakes_failed, 1);
         assert_eq!(counted.failed, BTreeMap::from([(Code::UNKNOWN, 1), (Code::INTERNAL, 1)]));
         assert_eq!((counted.refused["bad_argument"], counted.refused["expired"]), (1, 1));
         assert_eq!((counted.bytes_read, counted.bytes_written), (10, 20));

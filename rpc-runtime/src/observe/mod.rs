@@ -12,6 +12,12 @@ use crate::call::Code;
 /// Something that wants to know what a server does, or a policy. Every method has an empty default; all are called on the way of
 /// calls, so they must be quick.
 pub trait Observer: Send + Sync + 'static {
+    /// A transport's handshake failed, or took too long: who it was, as far as it is known, and why it failed, for people.
+    /// There is no connection.
+    fn handshake_failed(&self, peer: &str, why: &str) {
+        let _ = (peer, why);
+    }
+
     /// A connection was accepted.
     fn connection_opened(&self) {}
 

@@ -157,6 +157,12 @@ impl ServerBuilder {
         self
     }
 
+    /// How the server proves who it is and whom it asks to, at `tls://`.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: crate::tls::ServerTls) -> Self {
+        self.transport(crate::tls::Tls::server(tls))
+    }
+
     /// How many connections are served at a time; further ones are turned away with a word. 10,000.
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
@@ -189,7 +195,7 @@ impl ServerBuilder {
         self
     }
 
-    /// How long a new connection's HELLO may take; 10 s.
+    /// How long a new connection's HELLO may take, and before it the handshake of its transport, if it has one; 10 s.
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake = timeout;
         self

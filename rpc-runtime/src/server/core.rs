@@ -11,8 +11,10 @@ use tokio::sync::watch;
 
 use crate::call::{Caps, Handler, HandlerFuture, Request, Service};
 use crate::driver::{Dispatch, Failed, Finish, Lifecycle, Route, Shared, StopSignal, connection, discard};
+use crate::limits;
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
+use crate::server::handshakes::Handshakes;
 use crate::server::router::Router;
 use crate::transport::Link;
 
@@ -25,7 +27,8 @@ pub(super) struct Core {
     config: Config,
     caps: Caps,
     limit: usize,
-    connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
+    handshakes: Arc<Handshakes>,
+    connections: Mutex<Connections>,
     next: AtomicU64,
     /// How many connections and handlers of oneway calls there are: who waits for the last one waits here. Only ever
     /// counted up and down, so that it is right whatever the order in which others tell it.
@@ -44,7 +47,42 @@ impl Core {
     ) -> Arc<Self> {
         let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
         let oneway = Mutex::default();
-        Arc::new(Self { router, handler, observer, config, caps, limit, connections, next, count, oneway })
+        let handshakes = Handshakes::new(limits::HANDSHAKES, config.handshake);
+        Arc::new(Self {
+            router,
+            handler,
+            observer,
+            config,
+            caps,
+            limit,
+            handshakes,
+            connections,
+            next,
+            count,
+            oneway,
+        })
+    }
+
+    /// Takes a link from a listener, and serves it when its handshake is made, if it needs one.
+    pub(super) fn accept(self: &Arc<Self>, link: Link, address: &str) {
+        if !link.is_opening() {
+            return self.serve(link, address);
+        }
+        let peer: Arc<str> = format!("{address}{}", link.peer()).into();
+        let (core, address, whose) = (Arc::clone(self), address.to_owned(), Arc::clone(&peer));
+        let gave_way = self.handshakes.begin(peer, link, move |opened| match opened {
+            Ok(link) => core.serve(link, &address),
+            Err(error) => {
+                tracing::warn!(peer = %whose, %error, "a handshake failed");
+                core.tell(|observer| observer.handshake_failed(&whose, &error.to_string()));
+            }
+        });
+        if let Some(peer) = gave_way {
+            let why = "too many handshakes at a time: the oldest gives way";
+            // Only at `debug`: it takes many strangers to come here, and they could fill the log.
+            tracing::debug!(%peer, limit = limits::HANDSHAKES, "{why}");
+            self.tell(|observer| observer.handshake_failed(&peer, why));
+        }
     }
 
     /// Serves a link. This is the place to look at its first byte, for a listener that takes other protocols too: none
@@ -60,10 +98,10 @@ impl Core {
         let dispatch: Arc<dyn Dispatch> = self.clone();
         let (shared, task) =
             connection(Side::Server, self.config.clone(), self.caps, link, peer, Some(dispatch), lifecycle);
-        let count = {
+        let (count, is_draining) = {
             let mut connections = self.connections.lock();
-            connections.insert(number, Arc::clone(&shared));
-            connections.len()
+            connections.open.insert(number, Arc::clone(&shared));
+            (connections.open.len(), connections.is_draining)
         };
         self.count.send_modify(|all| *all += 1);
         self.tell(|observer| observer.connection_opened());
@@ -71,12 +109,18 @@ impl Core {
             tracing::warn!(limit = self.limit, "a connection beyond the limit is turned away");
             shared.close("the server has as many connections as it takes (`connections`)");
         }
+        if is_draining {
+            // Its handshake ended just when the others were told.
+            shared.drain(DRAINING);
+        }
         tokio::spawn(task);
     }
 
     /// Tells all connections to finish what they have.
     pub(super) fn drain(&self) {
-        self.all().iter().for_each(|shared| shared.drain("the server is shutting down"));
+        self.handshakes.close();
+        self.connections.lock().is_draining = true;
+        self.all().iter().for_each(|shared| shared.drain(DRAINING));
     }
 
     /// Ends all connections now, and stops the handlers of oneway calls, each at its next await; says how many calls
@@ -102,7 +146,7 @@ impl Core {
     }
 
     fn all(&self) -> Vec<Arc<Shared>> {
-        self.connections.lock().values().cloned().collect()
+        self.connections.lock().open.values().cloned().collect()
     }
 
     /// Tells the observer, whose panics are its own affair: this runs in connections' tasks and in destructors.
@@ -171,6 +215,17 @@ impl Dispatch for Core {
     }
 }
 
+/// What connections are told when the server shuts down.
+const DRAINING: &str = "the server is shutting down";
+
+/// The connections there are.
+#[derive(Default)]
+struct Connections {
+    open: BTreeMap<u64, Arc<Shared>>,
+    /// They have been told to finish what they have: one that comes later has to be told too.
+    is_draining: bool,
+}
+
 /// The handlers of oneway calls at work: their connections may be gone, so that the server itself has to stop them.
 #[derive(Default)]
 struct Oneway {
@@ -192,7 +247,7 @@ impl Lifecycle for Member {
         if let Some(ConnectionError::Peer(fault)) = error {
             tracing::warn!(%fault, "a peer broke the protocol");
         }
-        if self.core.connections.lock().remove(&self.number).is_some() {
+        if self.core.connections.lock().open.remove(&self.number).is_some() {
             self.core.count.send_modify(|all| *all -= 1);
         }
         self.core.tell(|observer| observer.connection_closed());

@@ -3,6 +3,7 @@
 mod accept;
 mod builder;
 mod core;
+mod handshakes;
 mod router;
 mod serving;
 

@@ -1,20 +1,22 @@
 //! Byte pipes: how two processes reach each other. Owns sockets, addresses and how they fail; knows no frame.
 //!
 //! A transport is one file behind one small trait, [`Transport`], which users can implement too. The scheme of a URI
-//! chooses it: `tcp://127.0.0.1:7000`, `unix:///run/app.sock`, `mem://name`.
+//! chooses it: `tcp://127.0.0.1:7000`, `tls://orders.internal:7000`, `unix:///run/app.sock`, `mem://name`.
 
+mod link;
 mod memory;
 mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(unix)]
 mod unix;
 mod uri;
 
-use std::fmt;
 use std::io;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use link::{Io, Link};
 pub use memory::{Memory, pipe};
 pub use tcp::Tcp;
 #[cfg(unix)]
@@ -38,6 +40,13 @@ pub trait Transport: Send + Sync + 'static {
     /// Opens a link to this address, one that was [resolved](Self::resolve).
     async fn connect(&self, address: &str) -> io::Result<Link>;
 
+    /// Opens a link to this address, one that `name` was [resolved](Self::resolve) to. A transport that checks whom it has
+    /// reached needs the name for that; others have nothing to do here.
+    async fn connect_named(&self, address: &str, name: &str) -> io::Result<Link> {
+        let _ = name;
+        self.connect(address).await
+    }
+
     /// Listens at this address.
     async fn bind(&self, address: &str) -> io::Result<Box<dyn Listener>>;
 }
@@ -50,48 +59,4 @@ pub trait Listener: Send + 'static {
 
     /// The address that it listens at, without the scheme: with the port that `:0` became, for example.
     fn address(&self) -> String;
-}
-
-/// An ordered, reliable byte pipe.
-pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
-
-/// A byte pipe and what is known of its other end.
-pub struct Link {
-    io: Box<dyn Io>,
-    peer: String,
-    can_die_silently: bool,
-}
-
-impl Link {
-    /// A link over a network: its other end can vanish without a word, so keepalive is needed.
-    pub fn new(io: impl Io, peer: impl Into<String>) -> Self {
-        Self { io: Box::new(io), peer: peer.into(), can_die_silently: true }
-    }
-
-    /// A link within one machine: if its other end is gone, reads and writes say so.
-    pub fn local(io: impl Io, peer: impl Into<String>) -> Self {
-        Self { io: Box::new(io), peer: peer.into(), can_die_silently: false }
-    }
-
-    /// The other end's address, without the scheme; may be empty.
-    pub fn peer(&self) -> &str {
-        &self.peer
-    }
-
-    /// Whether the other end can vanish without a word.
-    pub const fn can_die_silently(&self) -> bool {
-        self.can_die_silently
-    }
-
-    pub(crate) fn into_io(self) -> Box<dyn Io> {
-        self.io
-    }
-}
-
-impl fmt::Debug for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Link({})", self.peer)
-    }
 }

@@ -54,7 +54,11 @@ impl fmt::Display for UriError {
             write!(f, "`{uri}` is not an address: one looks like `tcp://127.0.0.1:7000`")
         } else {
             let known: Vec<String> = self.known.iter().map(|scheme| format!("`{scheme}://`")).collect();
-            write!(f, "`{uri}` has a scheme that is not known; known are {}", known.join(", "))
+            write!(f, "`{uri}` has a scheme that is not known; known are {}", known.join(", "))?;
+            if !cfg!(feature = "tls") && self.uri.to_ascii_lowercase().starts_with("tls://") {
+                f.write_str("; `tls://` needs the feature `tls` of this crate")?;
+            }
+            Ok(())
         }
     }
 }
@@ -73,6 +77,8 @@ impl Default for Transports {
         #[cfg(unix)]
         all.push(Arc::new(crate::transport::Unix));
         all.push(Arc::new(Memory));
+        #[cfg(feature = "tls")]
+        all.push(Arc::new(crate::transport::tls::Tls::default()));
         Self { all }
     }
 }

@@ -67,6 +67,9 @@ pub enum WireError {
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::NotTraitwire { got: ALERT | HANDSHAKE } => f.write_str(
+                "the peer does not speak traitwire, but TLS: a client has to connect with `tls://`, a server to be bound to it",
+            ),
             Self::NotTraitwire { got } => write!(
                 f,
                 "the peer does not speak traitwire: its first bytes are not C1 'R' 'P' 'C' (met {got:#04x})"
@@ -88,3 +91,7 @@ impl fmt::Display for WireError {
 }
 
 impl std::error::Error for WireError {}
+
+/// How TLS begins: with a record that is an alert, or one of the handshake.
+const ALERT: u8 = 0x15;
+const HANDSHAKE: u8 = 0x16;

@@ -1,0 +1,194 @@
+//! Owns [`Live`]: settings as they are in use, read again when their files change. Does not know what is made of them.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::limits;
+use crate::transport::tls::TlsError;
+use crate::transport::tls::source::{Contents, Source};
+
+/// Settings that something is made of, for one side of a handshake.
+pub(super) trait Settings: Clone + Send + Sync + 'static {
+    /// What a handshake uses.
+    type Made: Send + Sync + 'static;
+
+    /// What is read.
+    fn sources(&self) -> Vec<Source>;
+
+    /// Makes it of what was read.
+    fn make(&self, contents: &Contents) -> Result<Self::Made, TlsError>;
+}
+
+/// What came of reading settings again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Reloaded {
+    /// Nothing has changed.
+    Unchanged,
+    /// Something has, and handshakes use it from now on.
+    Changed,
+}
+
+/// Settings, and what was made of them when they were last read.
+///
+/// Handshakes look for changes, not a task: whoever makes the first one after the
+/// [interval](limits::CERTIFICATES_CHECK) reads the files, and goes on when that is done; others go on at once with what
+/// there is. So nothing outlives the server or the channel, and a process that nobody connects to reads nothing.
+///
+/// What is in use is one value that is replaced as a whole: no handshake meets a new certificate with an old key. What
+/// cannot be used replaces nothing.
+pub(super) struct Live<S: Settings> {
+    now: Mutex<Now<S>>,
+    /// Held while files are read, so that an older reading never replaces a newer one.
+    reading: tokio::sync::Mutex<()>,
+}
+
+struct Now<S: Settings> {
+    settings: S,
+    made: Option<Arc<S::Made>>,
+    /// What `made` was made of.
+    of: Option<Contents>,
+    checked: Option<Instant>,
+    /// The last fault that was logged: the same one is not said again.
+    said: Option<String>,
+}
+
+impl<S: Settings> Live<S> {
+    pub(super) fn new(settings: S) -> Self {
+        let now = Now { settings, made: None, of: None, checked: None, said: None };
+        Self { now: Mutex::new(now), reading: tokio::sync::Mutex::default() }
+    }
+
+    /// The settings, to make others of them.
+    pub(super) fn settings(&self) -> S {
+        self.now.lock().settings.clone()
+    }
+
+    /// What a handshake is to use.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was ever made of the settings, and nothing can be.
+    pub(super) async fn current(&self) -> Result<Arc<S::Made>, TlsError> {
+        let made = {
+            let mut now = self.now.lock();
+            let (made, at) = (now.made.clone(), Instant::now());
+            let due = now.checked.is_none_or(|checked| at - checked >= limits::CERTIFICATES_CHECK);
+            match made {
+                Some(made) if !due || !now.settings.sources().iter().any(Source::is_file) => return Ok(made),
+                made => {
+                    now.checked = Some(at);
+                    made
+                }
+            }
+        };
+        match (self.reload().await, made) {
+            (Ok(_), _) => {}
+            (Err(_), Some(old)) => return Ok(old),
+            (Err(error), None) => return Err(error),
+        }
+        self.now.lock().made.clone().ok_or(TlsError::NoCertificate)
+    }
+
+    /// Reads the files now.
+    pub(super) async fn reload(&self) -> Result<Reloaded, TlsError> {
+        let _reading = self.reading.lock().await;
+        let (settings, of) = {
+            let now = self.now.lock();
+            (now.settings.clone(), now.of.clone())
+        };
+        let made = make(&settings, of.as_ref()).await;
+        self.take(settings, made)
+    }
+
+    /// Uses other settings from now on, if they can be used.
+    pub(super) async fn replace(&self, settings: S) -> Result<Reloaded, TlsError> {
+        let _reading = self.reading.lock().await;
+        let made = make(&settings, None).await;
+        self.take(settings, made)
+    }
+
+    fn take(&self, settings: S, made: Result<Option<Made<S>>, TlsError>) -> Result<Reloaded, TlsError> {
+        let mut now = self.now.lock();
+        now.checked = Some(Instant::now());
+        match made {
+            Ok(None) => {
+                now.said = None;
+                Ok(Reloaded::Unchanged)
+            }
+            Ok(Some(Made { made, of })) => {
+                let is_first = now.made.is_none();
+                *now = Now { settings, made: Some(made), of: Some(of), checked: now.checked, said: None };
+                drop(now);
+                if !is_first {
+                    tracing::info!("certificates have changed: new connections use them");
+                }
+                Ok(Reloaded::Changed)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let is_news = now.said.as_deref() != Some(&text);
+                let has_old = now.made.is_some();
+                now.said = Some(text);
+                drop(now);
+                if is_news && has_old {
+                    tracing::error!(%error, "certificates have changed and cannot be used: the old ones stay in use");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Made<S: Settings> {
+    made: Arc<S::Made>,
+    of: Contents,
+}
+
+/// Reads the files and makes something of them; `None` if they are as they were.
+///
+/// Whoever writes them may be at it: what has changed counts only when it stays the same for a moment. That does not
+/// find a writer that rests for longer, so the pair is checked too: a key that is not the certificate's is an error.
+async fn make<S: Settings>(settings: &S, old: Option<&Contents>) -> Result<Option<Made<S>>, TlsError> {
+    let mut read = Contents::of(settings.sources()).await?;
+    if old.is_some() {
+        for _ in 0..LOOKS {
+            if old == Some(&read) {
+                return Ok(None);
+            }
+            tokio::time::sleep(limits::CERTIFICATES_SETTLE).await;
+            let again = Contents::of(settings.sources()).await?;
+            if std::mem::replace(&mut read, again.clone()) == again {
+                break;
+            }
+        }
+    }
+    let (settings, of) = (settings.clone(), read.clone());
+    // Roots of a system are hundreds, in files of their own.
+    let made = blocking(move || settings.make(&of)).await?;
+    Ok(Some(Made { made: Arc::new(made), of: read }))
+}
+
+/// How often to look again at files that go on changing.
+const LOOKS: usize = 5;
+
+impl Contents {
+    async fn of(sources: Vec<Source>) -> Result<Self, TlsError> {
+        if sources.iter().any(Source::is_file) {
+            blocking(move || Self::read(&sources)).await
+        } else {
+            Self::read(&sources)
+        }
+    }
+}
+
+/// Runs what waits for a disk where that stops nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TlsError> + Send + 'static,
+) -> Result<T, TlsError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(TlsError::Unusable { what: "the configuration".to_owned(), fault: error.to_string() })
+    })
+}

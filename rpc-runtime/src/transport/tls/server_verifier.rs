@@ -1,0 +1,81 @@
+//! Owns [`OnlyServers`]: the check of servers by the names in their certificates, whatever the host they are reached at.
+//! Does not build chains: webpki does.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use crate::transport::tls::names::identity;
+use crate::transport::tls::provider::provider;
+
+/// Takes servers with one of these names.
+#[derive(Debug)]
+pub(super) struct OnlyServers {
+    webpki: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
+    names: Vec<String>,
+}
+
+impl OnlyServers {
+    pub(super) const fn new(
+        webpki: Arc<WebPkiServerVerifier>,
+        roots: Arc<RootCertStore>,
+        names: Vec<String>,
+    ) -> Self {
+        Self { webpki, roots, names }
+    }
+}
+
+impl ServerCertVerifier for OnlyServers {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = provider().signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        is_one_of(&self.names, end_entity)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate that has been verified has one of these names. The error that the handshake can carry has no room
+/// for names, so they go to the log.
+pub(super) fn is_one_of(names: &[String], certificate: &CertificateDer<'_>) -> Result<(), Error> {
+    let identity = identity(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    if names.iter().any(|name| identity.is(name)) {
+        return Ok(());
+    }
+    tracing::warn!(certificate = %identity, taken = ?names, "a certificate is valid, but is not among those that are taken");
+    Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+}

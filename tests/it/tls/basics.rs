@@ -1,0 +1,194 @@
+//! Encryption, names and identities between two honest sides, and what they say when one of them speaks no TLS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use traitwire::observe::Observer;
+use traitwire::tls::{CertifiedKey, ClientTls, ServerTls, dev};
+use traitwire::{
+    Channel, Code, Context, Delivery, Handler, HandlerFuture, Payload, Request, Response, Server,
+};
+
+use super::super::support::{Hand, call};
+
+/// Runs a server with these settings, and hears of handshakes that fail.
+pub(crate) async fn serve(tls: ServerTls) -> (String, mpsc::UnboundedReceiver<String>) {
+    let (failures, failed) = mpsc::unbounded_channel();
+    let server = Server::builder()
+        .service(Hand::default())
+        .layer(Names)
+        .observer(Arc::new(Failures(failures)))
+        .tls(tls)
+        .bind("tls://127.0.0.1:0")
+        .await
+        .unwrap();
+    let uri = server.addresses()[0].clone();
+    tokio::spawn(server.serve());
+    (uri, failed)
+}
+
+struct Failures(mpsc::UnboundedSender<String>);
+
+impl Observer for Failures {
+    fn handshake_failed(&self, peer: &str, why: &str) {
+        assert!(peer.starts_with("tls://127.0.0.1:"), "{peer}");
+        let _ = self.0.send(why.to_owned());
+    }
+}
+
+/// A layer that answers `Hand.context` with the identity of the caller, before any service is asked.
+struct Names(Arc<dyn Handler>);
+
+impl Handler for Names {
+    fn handle(&self, request: Request) -> HandlerFuture {
+        if request.method() != "Hand.context" {
+            return self.0.handle(request);
+        }
+        let of_request = request.peer().and_then(|peer| peer.identity()).cloned();
+        assert_eq!(Context::current().peer().and_then(|peer| peer.identity()), of_request.as_ref());
+        let told = of_request
+            .map_or_else(|| "nobody".to_owned(), |identity| format!("{identity} ({})", identity.subject()));
+        HandlerFuture::ready(Ok(Response::value(Payload::new(told.into_bytes()))))
+    }
+}
+
+async fn who(channel: &Channel) -> String {
+    String::from_utf8(call(channel, "Hand.context", "").await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn calls_of_every_size_are_answered_and_nobody_has_to_show_a_certificate() {
+    let ca = dev::Ca::new().unwrap();
+    let (uri, _) = serve(ServerTls::new(ca.issue(["localhost", "127.0.0.1"]).unwrap())).await;
+    let channel = Channel::builder().tls(ClientTls::new().roots(ca.roots())).connect(&uri).await.unwrap();
+    for size in [0, 10, 16_384, 70_000, 3_000_000] {
+        let payload = vec![7; size];
+        assert!(call(&channel, "Hand.echo", &payload).await.unwrap() == payload, "{size}");
+    }
+    assert_eq!(who(&channel).await, "nobody");
+}
+
+#[tokio::test]
+async fn a_client_proves_who_it_is_to_handlers_and_layers() {
+    let ca = dev::Ca::new().unwrap();
+    let shown = ca.issue(["spiffe://shop/billing", "billing.internal"]).unwrap();
+    let server = ServerTls::new(ca.issue(["127.0.0.1"]).unwrap());
+    for tls in [server.clone().require_clients(ca.roots()), server.ask_clients(ca.roots())] {
+        let (uri, _) = serve(tls).await;
+        let client = ClientTls::new().roots(ca.roots()).certificate(shown.clone());
+        let channel = Channel::builder().tls(client).connect(&uri).await.unwrap();
+        assert_eq!(who(&channel).await, "spiffe://shop/billing, billing.internal (CN=spiffe://shop/billing)");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_is_taken_where_one_is_only_asked_for() {
+    let ca = dev::Ca::new().unwrap();
+    let server = ServerTls::new(ca.issue(["127.0.0.1"]).unwrap());
+    let client = ClientTls::new().roots(ca.roots());
+    let (uri, _) = serve(server.clone().ask_clients(ca.roots())).await;
+    let channel = Channel::builder().tls(client.clone()).connect(&uri).await.unwrap();
+    assert_eq!(who(&channel).await, "nobody");
+
+    let (uri, mut failed) = serve(server.require_clients(ca.roots())).await;
+    let error = Channel::builder().tls(client).connect(&uri).await.unwrap_err();
+    assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent));
+    assert!(
+        error
+            .message()
+            .contains("the server asks for a certificate: give it one with `ClientTls::certificate`"),
+        "{error}"
+    );
+    let told = failed.recv().await.unwrap();
+    assert!(told.contains("the client shows no certificate, and has to"), "{told}");
+}
+
+#[tokio::test]
+async fn the_name_of_a_server_is_the_host_of_the_address_or_what_the_client_says() {
+    let ca = dev::Ca::new().unwrap();
+    let (uri, _) =
+        serve(ServerTls::new(ca.issue(["orders.internal", "spiffe://shop/orders"]).unwrap())).await;
+    let client = ClientTls::new().roots(ca.roots());
+    let connect = |tls: ClientTls| Channel::builder().tls(tls).connect(&uri);
+    let error = connect(client.clone()).await.unwrap_err();
+    assert!(error.message().contains("it is not for `127.0.0.1`, but for "), "{error}");
+    assert!(error.message().contains("orders.internal"), "{error}");
+    connect(client.clone().server_name("orders.internal")).await.unwrap();
+    connect(client.clone().only_servers(["spiffe://shop/orders"])).await.unwrap();
+    let error = connect(client.clone().server_name("not a name")).await.unwrap_err();
+    assert!(error.message().contains("`not a name` is neither a host name nor an IP address"), "{error}");
+    let error = connect(client.only_servers(["spiffe://shop/billing"])).await.unwrap_err();
+    assert!(error.message().contains("none of its names is among those that are taken"), "{error}");
+}
+
+#[tokio::test]
+async fn a_plain_client_and_a_tls_server_tell_each_other_apart_within_a_second() {
+    let ca = dev::Ca::new().unwrap();
+    let (uri, mut failed) = serve(ServerTls::new(ca.issue(["127.0.0.1"]).unwrap())).await;
+    let plain = uri.replace("tls://", "tcp://");
+    let told = tokio::time::timeout(Duration::from_secs(1), async {
+        let channel = Channel::connect(&plain).await.unwrap();
+        let error = call(&channel, "Hand.echo", "x").await.unwrap_err();
+        assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent), "{error}");
+        assert!(
+            error.message().contains(
+                "the peer does not speak traitwire, but TLS: a client has to connect with `tls://`"
+            ),
+            "{error}"
+        );
+        failed.recv().await.unwrap()
+    });
+    let told = told.await.expect("a second is enough");
+    assert!(told.contains("the client does not speak TLS: it has to connect with `tls://`"), "{told}");
+}
+
+#[tokio::test]
+async fn a_tls_client_and_a_plain_server_tell_each_other_apart_within_a_second() {
+    let server = Server::builder().service(Hand::default()).bind("tcp://127.0.0.1:0").await.unwrap();
+    let uri = server.addresses()[0].replace("tcp://", "tls://");
+    tokio::spawn(server.serve());
+    let ca = dev::Ca::new().unwrap();
+    let connecting = Channel::builder().tls(ClientTls::new().roots(ca.roots())).connect(&uri);
+    let error = tokio::time::timeout(Duration::from_secs(1), connecting)
+        .await
+        .expect("a second is enough")
+        .unwrap_err();
+    assert!(
+        error.message().contains("the server does not speak TLS: connect to it with `tcp://`"),
+        "{error}"
+    );
+    // What the server says to a client like this one, which begins a TLS handshake.
+    let mut stream = TcpStream::connect(uri.trim_start_matches("tls://")).await.unwrap();
+    stream.write_all(&[0x16, 3, 1, 0, 200, 1]).await.unwrap();
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).await.unwrap();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("a server to be bound to it"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_without_a_certificate_cannot_be_bound() {
+    let bind = |builder: traitwire::ServerBuilder| builder.service(Hand::default()).bind("tls://127.0.0.1:0");
+    let error = bind(Server::builder()).await.unwrap_err().to_string();
+    assert!(error.contains("give it one with `Server::builder().tls("), "{error}");
+    let (ca, folder) = (dev::Ca::new().unwrap(), folder("no-certificate"));
+    ca.issue_to(&folder, "first", ["a"]).unwrap();
+    ca.issue_to(&folder, "second", ["a"]).unwrap();
+    let mixed = CertifiedKey::files(folder.join("first.pem"), folder.join("second.key"));
+    let error = bind(Server::builder().tls(ServerTls::new(mixed))).await.unwrap_err().to_string();
+    assert!(error.contains("second.key` is not the one that the certificate of `"), "{error}");
+    let missing = CertifiedKey::files(folder.join("none.pem"), folder.join("second.key"));
+    let error = bind(Server::builder().tls(ServerTls::new(missing))).await.unwrap_err().to_string();
+    assert!(error.contains("cannot read `") && error.contains("none.pem"), "{error}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A folder of this test's own.
+pub(crate) fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("traitwire-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
