@@ -287,3 +287,35 @@ pub const BREAKER_PROBES: u32 = 3;
 
 /// Methods that have a window of their own; further ones share one.
 pub const BREAKER_METHODS: usize = 1_024;
+
+/// The longest time between two calls of a rate: rates below one call an hour are one call an hour.
+pub const RATE_INTERVAL_MOST: Duration = Duration::from_secs(3_600);
+
+/// The calls of which an adaptive limit takes the mean: with fewer, chance would steer it.
+pub const GRADIENT_WINDOW: u32 = 100;
+
+/// How long an adaptive limit trusts what calls took without load. A measurement costs half of the throughput for as long as
+/// about two windows take, which is a small part of this.
+pub const GRADIENT_MEASURE: Duration = Duration::from_secs(30);
+
+/// How long overload does not make an adaptive limit smaller again, at least: refusals come at once, and many together.
+pub const GRADIENT_SHRINK: Duration = Duration::from_millis(10);
+
+/// Calls that wait at a limit: each holds its arguments, and whoever comes behind so many would wait in vain.
+pub const LIMIT_QUEUE: usize = 1_024;
+
+/// Where an adaptive limit begins: low enough that no server falls over it, and doubled within a second where it is in use.
+pub const ADAPTIVE_FIRST: usize = 20;
+
+/// How long a call waits for a handler at most where load is shed: a caller that waits longer has often gone on already.
+pub const SHED_WAIT: Duration = Duration::from_secs(1);
+
+/// When a refused call may come again, at least.
+pub const SHED_LATER_LEAST: Duration = Duration::from_millis(1);
+
+/// When a refused call may come again, at most: load may be gone long before a queue would be.
+pub const SHED_LATER_MOST: Duration = Duration::from_secs(10);
+
+/// How much the latest call weighs in the average of what calls take: about the last 64 of them count. With fewer a forecast
+/// would be off by more than the quarter that is allowed for.
+pub const PACE_WEIGHT: f64 = 1.0 / 64.0;

@@ -12,6 +12,7 @@ mod interop;
 mod network;
 mod numbers;
 mod oneway;
+mod overload;
 mod reconnect;
 mod shutdown;
 mod stranger;

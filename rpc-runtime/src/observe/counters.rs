@@ -191,11 +191,16 @@ mod tests {
         counters.call_turned_away(Refused::BadArgument);
         counters.call_refused(Refused::Expired);
         counters.bytes_moved(10, 20);
+        counters.call_held_back(HeldBack::Limit);
+        counters.breaker_changed("b", BreakerState::Closed, BreakerState::Open);
+        counters.breaker_changed("b", BreakerState::Open, BreakerState::HalfOpen);
         let counted = counters.snapshot();
         assert_eq!((counted.connections, counted.started, counted.finished, counted.in_flight), (1, 5, 3, 1));
         assert_eq!(counted.handshakes_failed, 1);
         assert_eq!(counted.failed, BTreeMap::from([(Code::UNKNOWN, 1), (Code::INTERNAL, 1)]));
         assert_eq!((counted.refused["bad_argument"], counted.refused["expired"]), (1, 1));
+        assert_eq!((counted.held_back["limit"], counted.held_back["breaker"]), (1, 0));
+        assert_eq!(counted.breakers_opened, 1);
         assert_eq!((counted.bytes_read, counted.bytes_written), (10, 20));
     }
 }

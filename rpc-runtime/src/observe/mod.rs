@@ -103,16 +103,19 @@ impl fmt::Display for BreakerState {
 pub enum HeldBack {
     /// A circuit breaker that is open.
     Breaker,
+    /// A limit with too many waiting, or with no place before the call's time was over.
+    Limit,
 }
 
 impl HeldBack {
     /// All policies that do.
-    pub const ALL: [Self; 1] = [Self::Breaker];
+    pub const ALL: [Self; 2] = [Self::Breaker, Self::Limit];
 
     /// The policy in snake case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
+            Self::Limit => "limit",
         }
     }
 }

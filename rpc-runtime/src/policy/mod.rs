@@ -8,5 +8,7 @@
 pub mod breaker;
 mod clock;
 mod dice;
+pub mod limit;
 #[cfg(test)]
 mod scripted;
+pub mod shed;
