@@ -75,12 +75,13 @@ pub mod proto;
 pub mod wire;
 
 pub use call::{
-    ArgumentDescriptor, Batch, CallError, CallOptions, CallResult, Caller, Code, Context, Deadline, Delivery,
-    Entry, Handler, HandlerFuture, Identity, Items, Metadata, MetadataError, MethodDescriptor, Payload, Peer,
-    Progress, Request, Response, RpcError, Scope, Scoped, Service, ServiceDescriptor, Streaming, Value,
+    ArgumentDescriptor, Attempt, Backoff, Batch, CallError, CallOptions, CallResult, Caller, Code, Context,
+    Deadline, Delivery, Entry, Handler, HandlerFuture, Hedge, Identity, Items, Metadata, MetadataError,
+    MethodDescriptor, Payload, Peer, Progress, Request, Response, Retry, RpcError, Scope, Scoped, Service,
+    ServiceDescriptor, Streaming, Value, Wanted,
 };
 pub use client::{
-    Call, CallStream, Channel, ChannelBuilder, Client, Detailed, InFlight, OpenCall, Reply, ResultCall,
+    Call, CallStream, Channel, ChannelBuilder, ChannelFuture, Client, Detailed, OpenCall, Reply, ResultCall,
     ResultType, connect, loopback, with,
 };
 pub use server::{BindError, Drained, Server, ServerBuilder, ServerHandle};

@@ -319,3 +319,61 @@ pub const SHED_LATER_MOST: Duration = Duration::from_secs(10);
 /// How much the latest call weighs in the average of what calls take: about the last 64 of them count. With fewer a forecast
 /// would be off by more than the quarter that is allowed for.
 pub const PACE_WEIGHT: f64 = 1.0 / 64.0;
+/// Attempts of a call in all, where it is tried again at all. A third one helps in most of the cases in which a second one
+/// did not; a fourth in few.
+pub const ATTEMPTS: u32 = 3;
+
+/// What the first wait between attempts is measured by: longer than a round trip, shorter than what people notice.
+pub const RETRY_BASE: Duration = Duration::from_millis(50);
+
+/// The longest wait between attempts: a fifth of [`TIMEOUT`], so that a call has a few.
+pub const RETRY_CAP: Duration = Duration::from_secs(2);
+
+/// By how much of themselves waits are moved at random where the back-off is not random itself; gRPC's.
+pub const RETRY_JITTER: f64 = 0.2;
+
+/// How many times a call is sent again at once because no handler saw it. Those beyond are attempts like any other, so that
+/// peers who all refuse are not asked round and round.
+pub const RESENDS: u32 = 3;
+
+/// Attempts whose ends a call's error tells: more than any sensible policy makes.
+pub const HISTORY: usize = 16;
+
+/// Retries and hedges a call that a channel may add: one call in five may be made again, which a server at three quarters of
+/// its capacity can bear. Finagle's.
+pub const BUDGET_RATIO: f64 = 0.2;
+
+/// The time over which a budget holds: Finagle's, and long enough that a burst of failures meets the budget of more than
+/// itself.
+pub const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// The parts in which a budget forgets. What is spent counts up to one part longer than [`BUDGET_WINDOW`].
+pub const BUDGET_SLOTS: usize = 100;
+
+/// What a budget has beside [`BUDGET_RATIO`]: so many retries for each call, within the two bounds that follow.
+pub const BUDGET_FLOOR: f64 = 0.1;
+
+/// The least of that a second, so that channels with few calls can retry at all.
+pub const BUDGET_FLOOR_MIN: f64 = 1.0;
+
+/// The most of that a second, so that busy channels live by [`BUDGET_RATIO`].
+pub const BUDGET_FLOOR_MAX: f64 = 10.0;
+
+/// The percentile of a method's latency after which a call is sent once more, where none is said: one call in twenty.
+pub const HEDGE_PERCENTILE: f64 = 95.0;
+
+/// The shortest time after which a call is sent once more: below it the timer costs more than it can save.
+pub const HEDGE_LEAST: Duration = Duration::from_millis(1);
+
+/// The time that observed latencies are of: as long as a load keeps its shape, short enough to follow it.
+pub const LATENCY_WINDOW: Duration = Duration::from_secs(30);
+
+/// The parts in which they are forgotten.
+pub const LATENCY_SLOTS: usize = 6;
+
+/// Answers that must have been observed before a percentile means anything.
+pub const LATENCY_SAMPLES: u32 = 20;
+
+/// Methods whose latency a channel remembers; further ones are not observed. No service comes near it: it is for names that
+/// are made up.
+pub const METHODS: usize = 4_096;

@@ -65,6 +65,9 @@ thread_local! {
 }
 
 impl Context {
+    /// How the number of an attempt travels.
+    pub(crate) const ATTEMPT: &str = "rpc-attempt";
+
     /// The context of a call; `clock` tells the time that its deadline is measured by.
     pub(crate) fn new(
         method: Arc<str>,
@@ -74,7 +77,7 @@ impl Context {
         clock: fn() -> Instant,
         origin: Option<Arc<dyn Origin>>,
     ) -> Self {
-        let attempt = metadata.text(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
+        let attempt = metadata.text(Self::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
         let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
         let inner =
             Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock, origin };
@@ -190,9 +193,6 @@ impl Context {
             .map_or_else(Metadata::new, |inner| std::mem::take(&mut *inner.reply_metadata.lock()))
     }
 }
-
-/// How the number of an attempt travels.
-const ATTEMPT: &str = "rpc-attempt";
 
 /// Puts the outer context back, also when what runs inside panics.
 struct Entered {

@@ -12,7 +12,9 @@ use std::fmt;
 /// | `Refused` | no | cannot do the work twice, but may be refused again |
 /// | `Unknown` | perhaps | may do the work twice |
 /// | `Executed` | yes, finished or not | does the work again |
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+///
+/// They are ordered by how much may have happened: what is known of several attempts is the greatest.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[expect(clippy::exhaustive_enums, reason = "these four cover every case, and callers should match them all")]
 pub enum Delivery {
     /// The call never left: it was never in an output buffer, or the connection died before the call's last

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::call::{Hedge, Response, Retry};
+
 /// A service: the trait's name, its documentation and its methods.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -58,7 +60,16 @@ pub struct MethodDescriptor {
     pub total_timeout: Option<Duration>,
     /// How many elements its arguments and its reply may have, if more than the default.
     pub elements: Option<u32>,
+    /// How calls that have failed are tried again, unless the caller says otherwise.
+    pub retry: Option<Retry>,
+    /// When calls that take long are sent once more, unless the caller says otherwise.
+    pub hedge: Option<Hedge>,
+    /// Which of the service's own errors, encoded, are worth another attempt.
+    pub(crate) retry_on: Option<RetryOn>,
 }
+
+/// Whether an answer that is the service's own error says that another attempt may succeed.
+pub(crate) type RetryOn = fn(&MethodDescriptor, &Response) -> bool;
 
 impl MethodDescriptor {
     /// A method without arguments that promises nothing.
@@ -80,6 +91,9 @@ impl MethodDescriptor {
             idle_timeout: None,
             total_timeout: None,
             elements: None,
+            retry: None,
+            hedge: None,
+            retry_on: None,
         }
     }
 
@@ -169,6 +183,28 @@ impl MethodDescriptor {
     #[must_use]
     pub const fn with_elements(mut self, elements: u32) -> Self {
         self.elements = Some(elements);
+        self
+    }
+
+    /// Sets how calls that have failed are tried again.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sets when calls that take long are sent once more.
+    #[must_use]
+    pub const fn with_hedge(mut self, hedge: Hedge) -> Self {
+        self.hedge = Some(hedge);
+        self
+    }
+
+    /// Sets which of the service's own errors are worth another attempt. An error is still encoded here: generated code
+    /// decodes it.
+    #[must_use]
+    pub const fn with_retry_on(mut self, retry_on: fn(&Self, &Response) -> bool) -> Self {
+        self.retry_on = Some(retry_on);
         self
     }
 }

@@ -6,8 +6,9 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::call::{Code, Delivery, Metadata};
+use crate::call::{Attempt, Code, Delivery, Metadata, PushBack};
 
 /// What happened to a call that did not get its answer.
 ///
@@ -28,6 +29,8 @@ struct Inner {
     metadata: Metadata,
     peer: Option<Arc<str>>,
     attempts: u32,
+    /// How its attempts ended, if there was more than one.
+    history: Vec<Attempt>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -45,6 +48,7 @@ impl RpcError {
                 metadata,
                 peer,
                 attempts: 0,
+                history: Vec::new(),
                 source,
             }),
         }
@@ -60,7 +64,13 @@ impl RpcError {
     /// Adds metadata for the caller.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
-        self.inner.metadata = metadata;
+        if self.inner.metadata.is_empty() {
+            self.inner.metadata = metadata;
+            return self;
+        }
+        for entry in metadata.iter() {
+            self.inner.metadata.put(entry.clone());
+        }
         self
     }
 
@@ -94,10 +104,45 @@ impl RpcError {
         self
     }
 
-    /// The error as it crosses the wire: what caused it stays here, and is dropped here.
+    /// The same error, where more is known of the call than what its last attempt tells.
+    #[must_use]
+    pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.inner.delivery = delivery;
+        self.inner.resend &= delivery.is_harmless();
+        self
+    }
+
+    /// Says how the attempts ended.
+    #[must_use]
+    pub(crate) fn with_history(mut self, history: Vec<Attempt>) -> Self {
+        self.inner.history = history;
+        self
+    }
+
+    /// Says when the caller may try again, for an error that a server answers with: a caller that retries waits so long
+    /// instead of its own back-off. It travels in whole milliseconds, rounded up.
+    #[must_use]
+    pub fn with_retry_after(self, time: Duration) -> Self {
+        self.with_push_back(PushBack::After(time))
+    }
+
+    /// Says that the caller is not to try again, whatever its policy is.
+    #[must_use]
+    pub fn without_retry(self) -> Self {
+        self.with_push_back(PushBack::Never)
+    }
+
+    fn with_push_back(mut self, push_back: PushBack) -> Self {
+        push_back.put(&mut self.inner.metadata);
+        self
+    }
+
+    /// The error as it crosses the wire: what caused it stays here, and is dropped here; so are the attempts that led to
+    /// it.
     #[must_use]
     pub(crate) fn without_source(mut self) -> Self {
         self.inner.source = None;
+        self.inner.history = Vec::new();
         self
     }
 
@@ -127,9 +172,42 @@ impl RpcError {
         self.inner.peer.as_deref()
     }
 
-    /// How many times the call was given to a connection; 0 if it never was.
+    /// The error as the end of one attempt among others.
+    pub(crate) fn as_attempt(&self, number: u32, began: Duration, took: Duration) -> Attempt {
+        Attempt {
+            number,
+            hedge: false,
+            began,
+            took,
+            peer: self.inner.peer.clone(),
+            code: self.inner.code,
+            delivery: self.inner.delivery,
+            message: Arc::from(self.message()),
+        }
+    }
+
+    /// How many times the call was given to a connection, by whatever policy; 0 if it never was.
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
+    }
+
+    /// How each attempt ended, if a policy was there to make more than one: when, where, why and how long it took. The
+    /// error itself is that of the last one, and its delivery what is known of all of them together.
+    pub fn history(&self) -> &[Attempt] {
+        &self.inner.history
+    }
+
+    /// When the callee wants the call again, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match PushBack::of(&self.inner.metadata) {
+            PushBack::After(time) => Some(time),
+            PushBack::None | PushBack::Never => None,
+        }
+    }
+
+    /// Whether the callee does not want the call again.
+    pub fn forbids_retry(&self) -> bool {
+        PushBack::of(&self.inner.metadata) == PushBack::Never
     }
 
     /// What the callee sent beside the error.
@@ -140,17 +218,24 @@ impl RpcError {
 
 impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, message, peer, .. } = &*self.inner;
+        let Inner { code, delivery, message, peer, history, .. } = &*self.inner;
         match peer {
-            Some(peer) => write!(f, "{code} ({delivery}) at {peer}: {message}"),
-            None => write!(f, "{code} ({delivery}): {message}"),
+            Some(peer) => write!(f, "{code} ({delivery}) at {peer}: {message}")?,
+            None => write!(f, "{code} ({delivery}): {message}")?,
         }
+        let mut between = " [";
+        for attempt in history {
+            write!(f, "{between}{attempt}")?;
+            between = "; ";
+        }
+        if history.is_empty() { Ok(()) } else { f.write_str("]") }
     }
 }
 
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, resend, message, metadata, peer, attempts: _, source } = &*self.inner;
+        let Inner { code, delivery, resend, message, metadata, peer, attempts: _, history, source } =
+            &*self.inner;
         let mut shown = f.debug_struct("RpcError");
         shown.field("code", code).field("delivery", delivery).field("message", message);
         if let Some(peer) = peer {
@@ -161,6 +246,9 @@ impl fmt::Debug for RpcError {
         }
         if !metadata.is_empty() {
             shown.field("metadata", metadata);
+        }
+        if !history.is_empty() {
+            shown.field("history", history);
         }
         if let Some(source) = source {
             shown.field("source", source);
@@ -279,6 +367,24 @@ mod tests {
         let error = RpcError::new(Code::INTERNAL, Delivery::Executed, "x");
         assert!(up(error.clone()).unwrap_err().rpc().is_some());
         assert_eq!(down(CallError::Rpc(error)).unwrap_err().code(), Code::INTERNAL);
+    }
+
+    #[test]
+    fn it_says_when_it_wants_the_call_again() {
+        let error = RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, "full");
+        assert_eq!((error.retry_after(), error.forbids_retry()), (None, false));
+        let mut tenant = Metadata::new();
+        tenant.set("tenant", "blue").unwrap();
+        let later = error.clone().with_retry_after(Duration::from_micros(1_500)).with_metadata(tenant);
+        assert_eq!(later.retry_after(), Some(Duration::from_millis(2)));
+        assert_eq!(later.metadata().text("tenant"), Some("blue"));
+        let never = later.without_retry();
+        assert_eq!((never.retry_after(), never.forbids_retry()), (None, true));
+        assert_eq!(
+            error.with_retry_after(Duration::MAX).retry_after(),
+            None,
+            "beyond what milliseconds can say"
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! waits for the rest of a large body, and starts the handler unless the call was cancelled, has expired or
 //! is refused. The handler's outcome goes back as the callee's last frame for this id, which ends the call.
 
+mod attempt;
 mod batch;
 mod buffers;
 mod caller;
@@ -35,10 +36,12 @@ mod metadata;
 mod options;
 mod payload;
 mod peer;
+mod policy;
 mod request;
 mod response;
 mod streaming;
 
+pub use attempt::Attempt;
 pub use batch::Batch;
 pub use caller::Caller;
 pub use code::Code;
@@ -53,6 +56,7 @@ pub use metadata::{Entry, Metadata, MetadataError, Value};
 pub use options::CallOptions;
 pub use payload::Payload;
 pub use peer::Peer;
+pub use policy::{Backoff, Hedge, Retry, Wanted};
 pub use request::Request;
 pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
@@ -62,4 +66,5 @@ pub(crate) use context::Origin;
 
 pub(crate) use metadata::check_key;
 pub(crate) use payload::{Caps, Reclaim};
+pub(crate) use policy::{Asked, PushBack};
 pub(crate) use response::ItemSource;

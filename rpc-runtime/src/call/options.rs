@@ -1,9 +1,10 @@
 //! Owns [`CallOptions`]: what a caller may say about a call beside its arguments. Does not apply it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Metadata, MetadataError, Value};
+use crate::call::{Asked, Hedge, Metadata, MetadataError, Retry, Value, Wanted};
 
 /// What a caller says about its calls beside their arguments. What it leaves open, the method's attributes or the
 /// channel decide.
@@ -20,6 +21,8 @@ pub struct CallOptions {
     pub(crate) total_timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     pub(crate) metadata: Metadata,
+    /// Shared, since a client with options has them for all of its calls.
+    pub(crate) asked: Option<Arc<Asked>>,
     /// A key that was refused: the call ends with it, so that a chain of options needs no `?`.
     pub(crate) mistake: Option<MetadataError>,
 }
@@ -33,6 +36,7 @@ impl CallOptions {
             total_timeout: None,
             wait_for_ready: false,
             metadata: Metadata::new(),
+            asked: None,
             mistake: None,
         }
     }
@@ -65,6 +69,41 @@ impl CallOptions {
     pub const fn wait_for_ready(mut self) -> Self {
         self.wait_for_ready = true;
         self
+    }
+
+    /// Tries calls again that have failed. Which failures that is for, and which never: see the module
+    /// [`policy`](crate::policy); a method that is not idempotent is tried again only where no handler can have seen the
+    /// call.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.asked_mut().retry = Some(Wanted::On(retry));
+        self
+    }
+
+    /// Makes one attempt of each call, whatever its method and the channel say. A call that no handler saw is still sent
+    /// again where the connection says that it may be.
+    #[must_use]
+    pub fn no_retry(mut self) -> Self {
+        self.asked_mut().retry = Some(Wanted::Off);
+        self
+    }
+
+    /// Sends idempotent calls once more that take long. Methods that are not idempotent take no notice of it.
+    #[must_use]
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.asked_mut().hedge = Some(Wanted::On(hedge));
+        self
+    }
+
+    /// Sends no call once more that only takes long, whatever its method and the channel say.
+    #[must_use]
+    pub fn no_hedge(mut self) -> Self {
+        self.asked_mut().hedge = Some(Wanted::Off);
+        self
+    }
+
+    fn asked_mut(&mut self) -> &mut Asked {
+        Arc::make_mut(self.asked.get_or_insert_default())
     }
 
     /// Sends a value beside the arguments. A call with a key that is not well formed ends with `invalid_argument`.

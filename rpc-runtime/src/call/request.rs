@@ -4,7 +4,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::call::{CallOptions, Context, Deadline, Items, Metadata, MethodDescriptor, Payload, Peer};
+use std::sync::Arc;
+
+use crate::call::{
+    Asked, CallOptions, Context, Deadline, Entry, Items, Metadata, MethodDescriptor, Payload, Peer, Value,
+};
 
 /// A call on its way: from the client through its layers to a connection, and on the other side from the
 /// connection through the server's layers to the service.
@@ -18,8 +22,11 @@ pub struct Request {
     idle_timeout: Option<Duration>,
     total_timeout: Option<Duration>,
     deadline: Option<Deadline>,
+    /// When the answer, or the first movement of a stream, must be here: fixed when the call begins, for all of its attempts.
+    begin_by: Option<Deadline>,
     items: Option<Items>,
     wait_for_ready: bool,
+    asked: Option<Arc<Asked>>,
     peer: Option<Peer>,
     /// Which of a server's services has the method.
     service: u32,
@@ -29,13 +36,7 @@ impl Request {
     /// A request for a method that is known. It inherits from the [current context](Context::current): the
     /// deadline, which is absolute, and the propagating metadata.
     pub fn new(method: &'static MethodDescriptor, arguments: Payload) -> Self {
-        Self {
-            descriptor: Some(method),
-            timeout: method.timeout,
-            idle_timeout: method.idle_timeout,
-            total_timeout: method.total_timeout,
-            ..Self::by_name(method.full_name, arguments)
-        }
+        Self { descriptor: Some(method), ..Self::by_name(method.full_name, arguments) }
     }
 
     /// A request for a method known by its name alone, `"Service.method"`.
@@ -52,8 +53,10 @@ impl Request {
             idle_timeout: None,
             total_timeout: None,
             deadline: context.deadline(),
+            begin_by: None,
             items: None,
             wait_for_ready: false,
+            asked: None,
             peer: None,
             service: 0,
         }
@@ -76,8 +79,10 @@ impl Request {
             idle_timeout: None,
             total_timeout: None,
             deadline,
+            begin_by: None,
             items: None,
             wait_for_ready: false,
+            asked: None,
             peer: Some(peer),
             service: 0,
         }
@@ -96,6 +101,9 @@ impl Request {
         self.idle_timeout = options.idle_timeout.or(self.idle_timeout);
         self.total_timeout = options.total_timeout.or(self.total_timeout);
         self.wait_for_ready |= options.wait_for_ready;
+        if options.asked.is_some() {
+            self.asked = Asked::merge(self.asked.as_ref(), options.asked.as_ref());
+        }
         for entry in options.metadata.iter() {
             self.metadata.put(entry.clone());
         }
@@ -137,9 +145,15 @@ impl Request {
         &mut self.metadata
     }
 
-    /// How long the call may take, counted from when it is sent on; `None` for the channel's default.
-    pub const fn timeout(&self) -> Option<Duration> {
-        self.timeout
+    /// How long the call may take, counted from when it is sent on, as its caller or its method says; `None` for the
+    /// channel's default.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout.or_else(|| self.descriptor?.timeout)
+    }
+
+    /// What the caller says of the times, whatever the method does: in all, idle, in all with a stream.
+    pub(crate) const fn own_timeouts(&self) -> [Option<Duration>; 3] {
+        [self.timeout, self.idle_timeout, self.total_timeout]
     }
 
     /// Sets how long the call may take.
@@ -148,8 +162,8 @@ impl Request {
     }
 
     /// How long nothing may move on the call's streams once something has; `None` for the default.
-    pub const fn idle_timeout(&self) -> Option<Duration> {
-        self.idle_timeout
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout.or_else(|| self.descriptor?.idle_timeout)
     }
 
     /// Sets how long nothing may move on the call's streams.
@@ -158,8 +172,8 @@ impl Request {
     }
 
     /// How long a call with a stream may take in all; `None` without a limit.
-    pub const fn total_timeout(&self) -> Option<Duration> {
-        self.total_timeout
+    pub fn total_timeout(&self) -> Option<Duration> {
+        self.total_timeout.or_else(|| self.descriptor?.total_timeout)
     }
 
     /// Sets how long a call with a stream may take in all.
@@ -190,6 +204,69 @@ impl Request {
     /// Makes the deadline this one, if it is earlier.
     pub fn limit_deadline(&mut self, deadline: Deadline) {
         self.deadline = Deadline::earlier(self.deadline, Some(deadline));
+    }
+
+    /// When the answer, or the first movement of a stream, must be here, once that has been fixed.
+    pub(crate) const fn begin_by(&self) -> Option<Deadline> {
+        self.begin_by
+    }
+
+    pub(crate) const fn set_begin_by(&mut self, deadline: Deadline) {
+        self.begin_by = Some(deadline);
+    }
+
+    /// The same call once more, with the same bytes, for another attempt; `None` once items of a stream that its caller
+    /// sends have been taken, since they are gone.
+    pub fn again(&mut self) -> Option<Self> {
+        let items = match &mut self.items {
+            Some(items) => Some(items.again()?),
+            None => None,
+        };
+        Some(Self {
+            method: self.method.clone(),
+            descriptor: self.descriptor,
+            arguments: self.arguments.clone(),
+            metadata: self.metadata.clone(),
+            timeout: self.timeout,
+            idle_timeout: self.idle_timeout,
+            total_timeout: self.total_timeout,
+            deadline: self.deadline,
+            begin_by: self.begin_by,
+            items,
+            wait_for_ready: self.wait_for_ready,
+            asked: self.asked.clone(),
+            peer: self.peer.clone(),
+            service: self.service,
+        })
+    }
+
+    /// Whether what [`again`](Self::again) once gave can be given once more.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.items.as_ref().is_none_or(Items::is_whole)
+    }
+
+    /// Says which attempt of the call this is, counted from 1.
+    pub(crate) fn set_attempt(&mut self, number: u32) {
+        if number > 1 {
+            let (key, value) = (Cow::Borrowed(Context::ATTEMPT), Value::Text(number.to_string()));
+            self.metadata.put(Entry { key, value, propagates: false, sensitive: false });
+        }
+    }
+
+    /// Which attempt of the call this is, counted from 1.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.metadata.text(Context::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
+    }
+
+    /// What the caller wants beyond a single attempt.
+    pub(crate) fn asked(&self) -> Option<&Asked> {
+        self.asked.as_deref()
+    }
+
+    /// Whether the caller or the method asks for more than a single attempt.
+    pub(crate) fn has_policy(&self) -> bool {
+        self.asked.is_some()
+            || self.descriptor.is_some_and(|method| method.retry.is_some() || method.hedge.is_some())
     }
 
     /// Whether the call waits for a connection while there is none.

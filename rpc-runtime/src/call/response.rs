@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
@@ -99,6 +99,8 @@ pub struct Items {
     caps: Caps,
     /// The cost of what has been read of them, for the connection that they come by.
     taken: Option<Arc<AtomicU64>>,
+    /// Those who may read them in place of this one, as long as nobody has.
+    lent: Option<Arc<Lent>>,
 }
 
 /// Where items come from.
@@ -114,13 +116,39 @@ pub(crate) trait ItemSource: Send {
 impl Items {
     /// Items that this side makes.
     pub(crate) fn new(source: impl ItemSource + 'static) -> Self {
-        Self { source: Mutex::new(Box::pin(source)), caps: Caps::default(), taken: None }
+        Self { source: Mutex::new(Box::pin(source)), caps: Caps::default(), taken: None, lent: None }
     }
 
     /// Items that a connection receives; `caps` is what each may hold, and the cost of those that are read is added to
     /// `taken`.
     pub(crate) fn received(source: impl ItemSource + 'static, caps: Caps, taken: Arc<AtomicU64>) -> Self {
-        Self { source: Mutex::new(Box::pin(source)), caps, taken: Some(taken) }
+        Self { source: Mutex::new(Box::pin(source)), caps, taken: Some(taken), lent: None }
+    }
+
+    /// The same items for another attempt; `None` once any have been taken, or their end.
+    pub(crate) fn again(&mut self) -> Option<Self> {
+        let lent = match &self.lent {
+            Some(lent) => Arc::clone(lent),
+            None => {
+                let lent = Arc::new(Lent::default());
+                let reader = Box::pin(Reader(Arc::clone(&lent)));
+                *lent.source.lock() = Some(std::mem::replace(self.source.get_mut(), reader));
+                self.lent = Some(Arc::clone(&lent));
+                lent
+            }
+        };
+        let is_taken = lent.is_taken.load(Ordering::Relaxed);
+        (!is_taken).then(|| Self {
+            source: Mutex::new(Box::pin(Reader(Arc::clone(&lent)))),
+            caps: self.caps,
+            taken: self.taken.clone(),
+            lent: Some(lent),
+        })
+    }
+
+    /// Whether another attempt may read them from the beginning.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.lent.as_ref().is_some_and(|lent| !lent.is_taken.load(Ordering::Relaxed))
     }
 
     /// An item of so many bytes has been read.
@@ -141,6 +169,33 @@ impl Items {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, items: &mut Batch) -> Poll<ControlFlow<CallResult>> {
         debug_assert!(items.is_empty(), "earlier items have been taken");
         self.source.get_mut().as_mut().poll_items(cx, items)
+    }
+}
+
+/// Items that several attempts may read, one after the other, as long as none has taken any.
+#[derive(Default)]
+struct Lent {
+    /// None while an attempt polls it, so that this is no lock around code of the caller's.
+    source: Mutex<Option<Pin<Box<dyn ItemSource>>>>,
+    is_taken: AtomicBool,
+}
+
+struct Reader(Arc<Lent>);
+
+impl ItemSource for Reader {
+    fn poll_items(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        items: &mut Batch,
+    ) -> Poll<ControlFlow<CallResult>> {
+        // One attempt is under way at a time, so it is here unless it has panicked.
+        let Some(mut source) = self.0.source.lock().take() else { return Poll::Pending };
+        let polled = source.as_mut().poll_items(cx, items);
+        if polled.is_ready() {
+            self.0.is_taken.store(true, Ordering::Relaxed);
+        }
+        *self.0.source.lock() = Some(source);
+        polled
     }
 }
 

@@ -10,13 +10,14 @@ use parking_lot::Mutex;
 
 use crate::call::{Caps, Code, Delivery, RpcError, Service};
 use crate::client::channel::Channel;
-use crate::client::core::{Inner, Target};
-use crate::client::dice::instance;
+use crate::client::core::{Inner, Settings, Target};
+use crate::client::dice::{instance, roll};
 use crate::client::line::{Place, Who};
 use crate::client::oneway;
 use crate::client::reconnect::Reconnect;
 use crate::driver::Shared;
 use crate::limits;
+use crate::policy::{Policies, State};
 use crate::proto::Config;
 use crate::server::Local;
 use crate::transport::{Transport, Transports};
@@ -54,6 +55,8 @@ pub struct ChannelBuilder {
     connect_timeout: Duration,
     transports: Transports,
     services: Vec<Arc<dyn Service>>,
+    policies: Policies,
+    seed: Option<u64>,
 }
 
 impl Default for ChannelBuilder {
@@ -61,7 +64,8 @@ impl Default for ChannelBuilder {
         let config = Config { instance: instance(), ..Config::default() };
         let (timeout, connect_timeout) = (limits::TIMEOUT, limits::CONNECT);
         let (transports, services) = (Transports::default(), Vec::new());
-        Self { config, caps: Caps::default(), timeout, connect_timeout, transports, services }
+        let (policies, seed) = (Policies::new(), None);
+        Self { config, caps: Caps::default(), timeout, connect_timeout, transports, services, policies, seed }
     }
 }
 
@@ -171,6 +175,20 @@ impl ChannelBuilder {
         self
     }
 
+    /// What is done for calls beyond sending them once: see the module [`policy`](crate::policy).
+    /// [`Channel::set_policies`] changes it later.
+    pub fn policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// The seed of what is random about policies, such as the waits between attempts: with the same seed, calls made in the
+    /// same order wait the same times. By default each channel has its own.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// The first id that connections give to a call. For tests of what happens when ids run out.
     #[doc(hidden)]
     pub const fn first_id(mut self, id: u32) -> Self {
@@ -218,7 +236,8 @@ impl ChannelBuilder {
     }
 
     fn build(self, address: Arc<str>, target: Target) -> Channel {
-        let Self { config, caps, timeout, connect_timeout, services, .. } = self;
+        let Self { config, caps, timeout, connect_timeout, services, policies, seed, .. } = self;
+        let policy_state = Arc::new(State::new(&policies, seed.unwrap_or_else(roll)));
         let callbacks = (!services.is_empty()).then(|| Local::new(services));
         let reconnect = Mutex::new(Reconnect::new());
         Channel {
@@ -233,6 +252,8 @@ impl ChannelBuilder {
                 callbacks,
                 oneway_failed: oneway::failed,
                 oneway_failures: AtomicU64::new(0),
+                settings: Settings::new(policies),
+                policy_state,
             }),
         }
     }

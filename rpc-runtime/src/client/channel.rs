@@ -14,6 +14,7 @@ use crate::client::core::{Attempt, Inner};
 use crate::client::line::{Place, Who};
 use crate::client::reconnect::Found;
 use crate::driver::Shared;
+use crate::policy::Policies;
 
 /// A peer that calls can be made to: cheap to clone, and shared by all of its clones.
 ///
@@ -47,6 +48,17 @@ impl Channel {
     /// One that a draining server refused is sent again first, and counts only if that fails as well.
     pub fn oneway_failures(&self) -> u64 {
         self.inner.oneway_failures.load(Ordering::Relaxed)
+    }
+
+    /// The policies of the channel, as they were set last.
+    pub fn policies(&self) -> Arc<Policies> {
+        self.inner.policies()
+    }
+
+    /// Calls that are made from now on have these policies; those under way keep theirs. What policies remember, such as what
+    /// has been spent of the budget, stays.
+    pub fn set_policies(&self, policies: Policies) {
+        self.inner.set_policies(policies);
     }
 
     /// Makes no further calls on the present connection, lets those under way finish and closes it. A later call makes

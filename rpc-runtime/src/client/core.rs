@@ -2,12 +2,12 @@
 //! Does not decide when a connection is made (`reconnect`).
 
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::timeout;
 
 use crate::call::{Caps, Code, Delivery, RpcError};
@@ -15,6 +15,7 @@ use crate::client::reconnect::Reconnect;
 use crate::client::story::Step;
 use crate::driver::{Failed, Lifecycle, Shared, connection, now};
 use crate::limits;
+use crate::policy::{Policies, State};
 use crate::proto::{Config, ConnectionError, Side};
 use crate::server::Local;
 use crate::transport::{Link, Transport, Uri, pipe};
@@ -34,6 +35,22 @@ pub(super) struct Inner {
     /// What becomes of oneway calls that fail when nobody waits for them: calls are above this file.
     pub(super) oneway_failed: fn(Arc<Self>, &Arc<Shared>, Failed),
     pub(super) oneway_failures: AtomicU64,
+    pub(super) settings: Settings,
+    pub(super) policy_state: Arc<State>,
+}
+
+/// A channel's policies, which may change while calls run.
+pub(super) struct Settings {
+    policies: RwLock<Arc<Policies>>,
+    /// Whether they say anything: all that a call has to look at where they do not.
+    speak: AtomicBool,
+}
+
+impl Settings {
+    pub(super) fn new(policies: Policies) -> Self {
+        let speak = AtomicBool::new(!policies.is_silent());
+        Self { policies: RwLock::new(Arc::new(policies)), speak }
+    }
 }
 
 pub(super) enum Target {
@@ -57,6 +74,24 @@ impl Drop for Inner {
 }
 
 impl Inner {
+    /// Whether the channel itself says anything of its calls' policies.
+    pub(super) fn has_policies(&self) -> bool {
+        self.settings.speak.load(Ordering::Relaxed)
+    }
+
+    /// What the channel says of its calls' policies.
+    pub(super) fn policies(&self) -> Arc<Policies> {
+        Arc::clone(&self.settings.policies.read())
+    }
+
+    /// Calls that begin from now on have these policies.
+    pub(super) fn set_policies(&self, policies: Policies) {
+        let speak = !policies.is_silent();
+        self.policy_state.set(&policies);
+        *self.settings.policies.write() = Arc::new(policies);
+        self.settings.speak.store(speak, Ordering::Relaxed);
+    }
+
     async fn make_link(&self) -> Result<Link, RpcError> {
         let (uri, transport) = match &self.target {
             Target::Remote(uri, transport) => (uri, transport),

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
-use crate::call::{
-    CallResult, Caller, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError,
-};
+use crate::call::{CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError};
 use crate::client::channel::{Channel, Failed};
 use crate::client::flow::{Inlet, Outflow, answer};
 use crate::client::line::{Place, Who};
@@ -20,18 +18,9 @@ use crate::driver::{Ended, Pump, Pumped, Shared, Ticket, Whose, now};
 use crate::limits;
 use crate::proto::{OutgoingCall, StreamUse};
 
-impl Caller for Channel {
-    type Error = RpcError;
-    type Future = InFlight;
-
-    fn call(&self, request: Request) -> InFlight {
-        InFlight::new(self.clone(), request)
-    }
-}
-
-/// A call under way on a [`Channel`]. Dropping it cancels the call, down to the handler.
+/// A call under way on a [`Channel`]'s connection. Dropping it cancels the call, down to the handler.
 #[must_use = "futures do nothing unless polled"]
-pub struct InFlight {
+pub(super) struct InFlight {
     channel: Channel,
     state: State,
     wait_for_ready: bool,
@@ -113,7 +102,9 @@ impl InFlight {
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
     fn begin(&mut self, mut request: Request) -> OutgoingCall {
         let now = now();
-        let own = Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout));
+        let own = request
+            .begin_by()
+            .unwrap_or_else(|| Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout)));
         let total = request.total_timeout().map(|total| Deadline::after(now, total));
         let total = Deadline::earlier(request.deadline(), total);
         self.outflow = request.take_items().map(Pump::new);

@@ -12,6 +12,7 @@ mod line;
 mod oneway;
 mod peer;
 mod reconnect;
+mod stack;
 mod story;
 mod stream;
 mod typed;
@@ -20,7 +21,7 @@ mod unsent;
 pub use builder::ChannelBuilder;
 pub use call::{Call, Detailed, Reply, ResultCall, ResultType};
 pub use channel::Channel;
-pub use in_flight::InFlight;
+pub use stack::ChannelFuture;
 pub use stream::{CallStream, OpenCall};
 pub use typed::{Client, connect, loopback, merge, with};
 

@@ -1,7 +1,7 @@
 //! Owns [`Client`]: what every generated client is, under names that no method of a trait can take away. Does not
 //! make connections.
 
-use crate::call::{CallOptions, Caller, RpcError, Service, ServiceDescriptor};
+use crate::call::{Asked, CallOptions, Caller, RpcError, Service, ServiceDescriptor};
 use crate::client::Channel;
 
 /// A generated client: what can be said of it whatever its trait's methods are called.
@@ -54,11 +54,13 @@ pub fn with<T: Client>(client: &T, options: CallOptions) -> T {
 
 /// What `over` says, and what `under` says where it leaves something open. For generated code.
 pub fn merge(under: &CallOptions, over: CallOptions) -> CallOptions {
+    let asked = Asked::merge(under.asked.as_ref(), over.asked.as_ref());
     let mut merged = under.clone().with_metadata(&over.metadata);
     merged.timeout = over.timeout.or(merged.timeout);
     merged.idle_timeout = over.idle_timeout.or(merged.idle_timeout);
     merged.total_timeout = over.total_timeout.or(merged.total_timeout);
     merged.wait_for_ready |= over.wait_for_ready;
+    merged.asked = asked;
     merged.mistake = merged.mistake.or(over.mistake);
     merged
 }

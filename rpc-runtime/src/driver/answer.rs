@@ -68,9 +68,12 @@ fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
 }
 
 fn with_metadata(error: RpcError, metadata: &Metadata) -> RpcError {
-    if metadata.is_empty() || !error.metadata().is_empty() {
-        error
-    } else {
-        error.with_metadata(metadata.clone())
+    if metadata.is_empty() {
+        return error;
     }
+    let mut all = metadata.clone();
+    for entry in error.metadata().iter() {
+        all.put(entry.clone());
+    }
+    error.with_metadata(all)
 }

@@ -1,6 +1,7 @@
 //! Owns [`Dice`]: the randomness of a channel's policies, from one seed. Does not know what is decided by it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Random numbers that repeat where the seed and the order of those who ask do.
 ///
@@ -32,6 +33,13 @@ impl Throw {
     pub(crate) fn unit(self) -> f64 {
         // 53 bits are what a float holds.
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Evenly from `low` to `high`.
+    pub(crate) fn between(self, low: Duration, high: Duration) -> Duration {
+        let part = high.saturating_sub(low).as_secs_f64() * self.unit();
+        // Rounding may lead beyond the longest time there is.
+        low.saturating_add(Duration::try_from_secs_f64(part).unwrap_or(high)).min(high.max(low))
     }
 
     /// Evenly from `1 - spread` to `1 + spread`.

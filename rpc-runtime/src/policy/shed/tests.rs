@@ -55,9 +55,10 @@ impl Handler for Workers {
 }
 
 /// A call from this connection, which has so much time.
-fn request(peer: u64, timeout: Duration) -> Request {
+fn request(instance: u64, timeout: Duration) -> Request {
     let deadline = Deadline::after(Instant::now().into_std(), timeout);
-    let peer = Peer::new("tcp://127.0.0.1:5", "", peer);
+    let mut peer = Peer::new("tcp://127.0.0.1:5", None);
+    peer.introduce("", instance);
     let mut request =
         Request::received("S.m".into(), Payload::default(), Metadata::new(), Some(deadline), peer);
     request.set_route(0, &METHOD);

@@ -1,0 +1,81 @@
+//! Owns [`ChannelFuture`]: a call through all that a channel does for it, in the order of [`policy`](crate::policy). Does
+//! not decide anything, and does not own the call on its connection (`in_flight`).
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::call::{CallResult, Caller, Request, RpcError};
+use crate::client::channel::Channel;
+use crate::client::in_flight::InFlight;
+use crate::policy::{Deadlined, Hedged, Retried};
+
+impl Caller for Channel {
+    type Error = RpcError;
+    type Future = ChannelFuture;
+
+    fn call(&self, mut request: Request) -> ChannelFuture {
+        if !self.inner.has_policies() && !request.has_policy() {
+            return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
+        }
+        let in_force = self.inner.policies().for_call(&request);
+        in_force.apply(&mut request);
+        if !in_force.needs_stack() {
+            return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
+        }
+        let state = || Arc::clone(&self.inner.policy_state);
+        let hedged = Hedged::new(Direct(self.clone()), in_force.hedge, state());
+        let retried = Retried::new(hedged, in_force.retry, state());
+        let stack = Deadlined::new(retried, self.inner.timeout);
+        ChannelFuture(Kind::Stack(Box::pin(stack.call(request))))
+    }
+}
+
+/// A call under way on a [`Channel`]. Dropping it cancels the call, down to the handler.
+#[must_use = "futures do nothing unless polled"]
+pub struct ChannelFuture(Kind);
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most calls have no policy: a box would be one for each of them"
+)]
+enum Kind {
+    /// No policy applies to it.
+    Direct(InFlight),
+    /// Some do: one box, whichever they are.
+    Stack(Pin<Box<dyn Future<Output = CallResult> + Send>>),
+}
+
+impl Future for ChannelFuture {
+    type Output = CallResult;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
+        match &mut self.0 {
+            Kind::Direct(call) => Pin::new(call).poll(cx),
+            Kind::Stack(call) => call.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for ChannelFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Direct(call) => call.fmt(f),
+            Kind::Stack(_) => f.write_str("ChannelFuture(with policies)"),
+        }
+    }
+}
+
+/// The innermost caller: the channel's connection, without any policy.
+#[derive(Clone, Debug)]
+struct Direct(Channel);
+
+impl Caller for Direct {
+    type Error = RpcError;
+    type Future = InFlight;
+
+    fn call(&self, request: Request) -> InFlight {
+        InFlight::new(self.0.clone(), request)
+    }
+}

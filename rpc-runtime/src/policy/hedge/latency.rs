@@ -1,0 +1,170 @@
+//! Owns [`Latency`]: how long a method's answers took lately. Pure: time is an argument. Does not know what is decided by
+//! it.
+
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// A sliding histogram of times from a microsecond to more than an hour, each known to one part in eight.
+///
+/// Eight buckets for each power of two (as in HDR histograms), in a ring of slots of which the oldest is forgotten as time
+/// goes on.
+#[derive(Debug)]
+pub(in crate::policy) struct Latency {
+    slots: Vec<Slot>,
+    at: usize,
+    began: Option<Instant>,
+    /// The percentiles that were asked for last, since when, and what they were: to sum all slots up for each call would
+    /// cost more than the call.
+    known: [Option<(f64, Instant, Option<Duration>)>; 2],
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    count: u32,
+    /// Empty until something is in it.
+    buckets: Vec<u32>,
+}
+
+/// Buckets of one power of two.
+const FINE: u64 = 8;
+/// Times below this many microseconds have a bucket each; from 2³² microseconds on they share the last one.
+const BUCKETS: usize = (FINE * (32 - 3 + 1)) as usize;
+/// How long a percentile is taken for known.
+const FRESH: Duration = Duration::from_millis(100);
+
+impl Latency {
+    pub(in crate::policy) fn new() -> Self {
+        let slots = vec![Slot { count: 0, buckets: Vec::new() }; limits::LATENCY_SLOTS];
+        Self { slots, at: 0, began: None, known: [None; 2] }
+    }
+
+    /// An answer took so long.
+    pub(in crate::policy) fn note(&mut self, took: Duration, now: Instant) {
+        self.turn(now);
+        let slot = &mut self.slots[self.at];
+        slot.buckets.resize(BUCKETS, 0);
+        slot.buckets[bucket(took)] += 1;
+        slot.count += 1;
+    }
+
+    /// The time within which so many per cent of the answers came; `None` until there are enough of them.
+    pub(in crate::policy) fn percentile(&mut self, percent: f64, now: Instant) -> Option<Duration> {
+        let is_fresh = |since: Instant| now.saturating_duration_since(since) < FRESH;
+        let known = self.known.iter().flatten().find(|(of, since, _)| *of == percent && is_fresh(*since));
+        if let Some((.., time)) = known {
+            return *time;
+        }
+        self.turn(now);
+        let time = self.look_up(percent);
+        // Two are asked for: what is usual, and what is late.
+        let at = self.known.iter().position(|known| known.is_none_or(|(of, ..)| of == percent));
+        self.known[at.unwrap_or(1)] = Some((percent, now, time));
+        time
+    }
+
+    fn look_up(&self, percent: f64) -> Option<Duration> {
+        let count: u32 = self.slots.iter().map(|slot| slot.count).sum();
+        if count < limits::LATENCY_SAMPLES {
+            return None;
+        }
+        let wanted = (f64::from(count) * percent / 100.0).ceil().clamp(1.0, f64::from(count)) as u32;
+        let mut passed = 0;
+        for at in 0..BUCKETS {
+            passed += self.slots.iter().filter_map(|slot| slot.buckets.get(at)).sum::<u32>();
+            if passed >= wanted {
+                return Some(upper(at));
+            }
+        }
+        None
+    }
+
+    /// Forgets what is too old.
+    fn turn(&mut self, now: Instant) {
+        const SLOT: Duration =
+            limits::LATENCY_WINDOW.checked_div(limits::LATENCY_SLOTS as u32).expect("not zero");
+        let began = *self.began.get_or_insert(now);
+        let passed = now.saturating_duration_since(began).as_nanos() / SLOT.as_nanos();
+        for _ in 0..passed.min(self.slots.len() as u128) {
+            self.at = (self.at + 1) % self.slots.len();
+            let slot = &mut self.slots[self.at];
+            slot.count = 0;
+            slot.buckets.clear();
+        }
+        if passed > 0 {
+            let whole = u32::try_from(passed).ok().and_then(|passed| SLOT.checked_mul(passed));
+            self.began = whole.and_then(|whole| began.checked_add(whole)).or(Some(now));
+        }
+    }
+}
+
+/// The bucket of a time.
+fn bucket(time: Duration) -> usize {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
+    if micros < FINE {
+        return micros as usize;
+    }
+    let power = micros.ilog2();
+    let part = (micros >> (power - 3)) - FINE;
+    (u64::from(power - 2) * FINE + part) as usize
+}
+
+/// The end of a bucket: no time in it is longer.
+fn upper(bucket: usize) -> Duration {
+    let bucket = bucket as u64 + 1;
+    if bucket <= FINE {
+        return Duration::from_micros(bucket);
+    }
+    let (power, part) = (bucket / FINE + 2, bucket % FINE);
+    Duration::from_micros((FINE + part) << (power - 3))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may ask for any instant to start from")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn percentiles_are_those_of_what_was_noted() {
+        let (mut latency, now) = (Latency::new(), Instant::now());
+        for millis in 1..=100 {
+            assert_eq!(latency.percentile(50.0, now + ms(200 * millis)).is_some(), millis > 20, "{millis}");
+            latency.note(ms(millis), now + ms(200 * millis));
+        }
+        let now = now + ms(20_001);
+        for (percent, expected) in [(50.0, 50.0), (95.0, 95.0), (99.0, 99.0)] {
+            let found = latency.percentile(percent, now).unwrap().as_secs_f64() * 1e3;
+            assert!((expected..expected * 1.13).contains(&found), "{percent} {found}");
+        }
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten_and_what_was_asked_lately_is_known() {
+        let (mut latency, now) = (Latency::new(), Instant::now());
+        (0..100).for_each(|_| latency.note(ms(10), now));
+        let slow = latency.percentile(95.0, now).unwrap();
+        (0..900).for_each(|_| latency.note(ms(1), now));
+        assert_eq!(latency.percentile(95.0, now + ms(99)), Some(slow), "known for a tenth of a second");
+        assert!(latency.percentile(80.0, now).unwrap() < ms(2));
+        assert!(latency.percentile(95.0, now + ms(29_999)).is_some());
+        assert_eq!(latency.percentile(95.0, now + ms(35_000)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_is_within_an_eighth_of_its_buckets_end(micros in 0..u64::from(u32::MAX)) {
+            let time = Duration::from_micros(micros);
+            let at = bucket(time);
+            prop_assert!(at < BUCKETS);
+            let end = upper(at);
+            prop_assert!(time < end && end <= time + time / 8 + Duration::from_micros(1), "{time:?} {end:?}");
+            prop_assert!(at == 0 || upper(at - 1) <= time);
+        }
+    }
+}

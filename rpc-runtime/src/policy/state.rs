@@ -1,0 +1,73 @@
+//! Owns [`State`]: what the policies of a channel remember, whatever their settings are. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::limits;
+use crate::policy::dice::Dice;
+use crate::policy::hedge::Latency;
+use crate::policy::retry::Account;
+use crate::policy::settings::Policies;
+
+/// What the policies of a channel remember. It survives a change of their settings.
+pub(crate) struct State {
+    pub(super) account: Account,
+    pub(super) dice: Dice,
+    methods: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
+}
+
+impl State {
+    pub(crate) fn new(policies: &Policies, seed: u64) -> Self {
+        let account = Account::new(policies.channel_budget());
+        Self { account, dice: Dice::new(seed), methods: RwLock::default() }
+    }
+
+    /// The settings are these from now on.
+    pub(crate) fn set(&self, policies: &Policies) {
+        self.account.set(policies.channel_budget());
+    }
+
+    /// What is remembered of a method; `None` if there are too many.
+    pub(super) fn record(&self, method: &str) -> Option<Arc<Record>> {
+        if let Some(record) = self.methods.read().get(method) {
+            return Some(Arc::clone(record));
+        }
+        let mut methods = self.methods.write();
+        if methods.len() >= limits::METHODS && !methods.contains_key(method) {
+            return None;
+        }
+        Some(Arc::clone(methods.entry(Arc::from(method)).or_default()))
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+/// What is remembered of one method.
+#[derive(Debug)]
+pub(super) struct Record(Mutex<Latency>);
+
+impl Default for Record {
+    fn default() -> Self {
+        Self(Mutex::new(Latency::new()))
+    }
+}
+
+impl Record {
+    /// An answer took so long.
+    pub(super) fn note(&self, took: Duration, now: Instant) {
+        self.0.lock().note(took, now);
+    }
+
+    /// The time within which so many per cent of the answers came lately, if enough did.
+    pub(super) fn percentile(&self, percent: f64, now: Instant) -> Option<Duration> {
+        self.0.lock().percentile(percent, now)
+    }
+}
