@@ -24,6 +24,7 @@ mod attempt;
 mod batch;
 mod buffers;
 mod caller;
+mod chance;
 mod code;
 mod context;
 mod deadline;
@@ -44,6 +45,8 @@ mod streaming;
 pub use attempt::Attempt;
 pub use batch::Batch;
 pub use caller::Caller;
+#[cfg(feature = "testing")]
+pub use chance::Dice;
 pub use code::Code;
 pub use context::{Context, Scope, Scoped};
 pub use deadline::Deadline;
@@ -62,6 +65,9 @@ pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
 
 pub(crate) use buffers::{put as put_buffer, take as take_buffer};
+#[cfg(feature = "testing")]
+pub(crate) use chance::load;
+pub(crate) use chance::{instance, roll};
 pub(crate) use context::Origin;
 
 pub(crate) use metadata::check_key;

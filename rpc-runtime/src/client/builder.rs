@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::call::{Caps, Code, Delivery, RpcError, Service};
+use crate::call::{Caps, Code, Delivery, RpcError, Service, instance, roll};
 use crate::client::channel::Channel;
 use crate::client::core::{Inner, Settings, Target};
-use crate::client::dice::{instance, roll};
 use crate::client::line::{Place, Who};
 use crate::client::oneway;
 use crate::client::reconnect::Reconnect;

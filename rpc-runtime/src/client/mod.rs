@@ -5,7 +5,6 @@ mod builder;
 mod call;
 mod channel;
 mod core;
-mod dice;
 mod flow;
 mod in_flight;
 mod line;
@@ -25,8 +24,4 @@ pub use stack::ChannelFuture;
 pub use stream::{CallStream, OpenCall};
 pub use typed::{Client, connect, loopback, merge, with};
 
-#[cfg(feature = "testing")]
-pub use dice::Dice;
-#[cfg(feature = "testing")]
-pub(crate) use dice::load;
 pub(crate) use stream::Read;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::call::roll;
 use crate::call::{Code, Delivery, RpcError};
 use crate::client::backoff::Backoff;
-use crate::client::dice::roll;
 use crate::client::line::{Line, Place};
 use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};

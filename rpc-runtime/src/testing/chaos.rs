@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::Dice;
+use crate::call::Dice;
 use crate::testing::fault::Fault;
 use crate::testing::path::{Latency, Path};
 

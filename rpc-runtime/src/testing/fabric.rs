@@ -10,7 +10,7 @@ use futures::task::AtomicWaker;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::client::Dice;
+use crate::call::Dice;
 use crate::testing::fault::{Fault, What, is_pair};
 use crate::testing::flow::{Ending, Flow, Weather};
 use crate::testing::path::Path;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::ReadBuf;
 
-use crate::client::Dice;
+use crate::call::Dice;
 use crate::testing::frames::Frames;
 use crate::testing::path::Path;
 

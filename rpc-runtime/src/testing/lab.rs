@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-use crate::client::load;
+use crate::call::load;
 use crate::driver::now;
 use crate::testing::fabric::{Fabric, SideState, Wakers};
 use crate::testing::fault::Fault;

@@ -27,7 +27,7 @@ mod report;
 mod sweep;
 mod traffic;
 
-pub use crate::client::Dice;
+pub use crate::call::Dice;
 pub use chaos::Chaos;
 pub use fault::Fault;
 pub use host::Host;

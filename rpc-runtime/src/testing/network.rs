@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Instant;
 
-use crate::client::{Dice, load};
+use crate::call::{Dice, load};
 use crate::testing::chaos::Chaos;
 use crate::testing::fault::Fault;
 use crate::testing::host::Host;

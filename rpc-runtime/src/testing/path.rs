@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::client::Dice;
+use crate::call::Dice;
 
 /// What one direction between two hosts is like: its latency, bandwidth and loss.
 ///

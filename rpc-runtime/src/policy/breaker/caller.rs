@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, RpcError};
+use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, RpcError, roll};
 use crate::limits;
 use crate::observe::{BreakerState, HeldBack, Observer};
 use crate::policy::breaker::config::BreakerConfig;
@@ -82,7 +81,7 @@ impl Breaker {
     }
 
     fn with_observer(config: BreakerConfig, observer: Option<Arc<dyn Observer>>) -> Self {
-        let dice = Dice::new(config.seed.unwrap_or_else(|| RandomState::new().hash_one(0_u8)));
+        let dice = Dice::new(config.seed.unwrap_or_else(roll));
         let name = Arc::clone(&config.name);
         let settings = Arc::new(Settings { config, dice, observer });
         let whole = Circuit::new(&settings, name);
