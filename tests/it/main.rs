@@ -15,6 +15,7 @@ mod numbers;
 mod oneway;
 mod overload;
 mod policies;
+mod proxy;
 mod reconnect;
 mod retry;
 mod scripted;

@@ -52,7 +52,7 @@ async fn every_form_works_over_every_transport() {
     every_form(&loopback().0).await;
 }
 
-async fn every_form(numbers: &NumbersClient) {
+pub(super) async fn every_form(numbers: &NumbersClient) {
     let counted: Vec<u32> = numbers.count(0, 10).map(Result::unwrap).collect().await;
     assert_eq!(counted, (0..10).collect::<Vec<_>>());
     for (count, size) in [(2_000, 10), (50, 100_000), (3, 3 << 20)] {

@@ -35,6 +35,17 @@ impl Batch {
         self.bytes.len() - self.at
     }
 
+    /// What its items cost the stream that they go by: their bytes, and [`limits::ITEM_OVERHEAD`] each.
+    pub(crate) fn cost(&self) -> u64 {
+        let (mut rest, mut cost) = (&self.bytes[self.at..], 0);
+        while let Some((&length, items)) = rest.split_first_chunk::<LENGTH>() {
+            let length = u32::from_be_bytes(length) as usize;
+            cost += (length + limits::ITEM_OVERHEAD) as u64;
+            rest = items.get(length..).unwrap_or_default();
+        }
+        cost
+    }
+
     /// Appends an item.
     pub fn push(&mut self, payload: &[u8]) {
         self.reuse();
@@ -128,6 +139,17 @@ fn length(bytes: usize) -> [u8; LENGTH] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_has_its_cost() {
+        let mut batch = Batch::new();
+        assert_eq!(batch.cost(), 0);
+        batch.push(b"one");
+        batch.push(b"");
+        assert_eq!(batch.cost(), 3 + 2 * limits::ITEM_OVERHEAD as u64);
+        batch.pop();
+        assert_eq!(batch.cost(), limits::ITEM_OVERHEAD as u64);
+    }
 
     #[test]
     fn items_come_out_as_they_went_in() {

@@ -12,6 +12,31 @@ use crate::call::{
 
 /// A call on its way: from the client through its layers to a connection, and on the other side from the
 /// connection through the server's layers to the service.
+///
+/// One that has come in may be given to a [`Caller`](crate::Caller) as it is, and what comes back may be answered as it is,
+/// streams included: so a layer sends calls on to another server without knowing their services. Time, cancellation and
+/// credit go through: a deadline goes on running, and a reader that stands still holds up the sender at the far end. A call
+/// without streams is bound by the timeout of the channel that it goes on by, too.
+///
+/// ```
+/// use std::sync::Arc;
+/// use traitwire::{Caller, Channel, Handler, HandlerFuture, Request};
+///
+/// /// Sends on what this server does not serve itself.
+/// struct Proxy {
+///     inner: Arc<dyn Handler>,
+///     upstream: Channel,
+/// }
+///
+/// impl Handler for Proxy {
+///     fn handle(&self, request: Request) -> HandlerFuture {
+///         match request.descriptor() {
+///             Some(_) => self.inner.handle(request),
+///             None => HandlerFuture::new(self.upstream.call(request)),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Request {
     method: Cow<'static, str>,
@@ -25,6 +50,8 @@ pub struct Request {
     /// When the answer, or the first movement of a stream, must be here: fixed when the call begins, for all of its attempts.
     begin_by: Option<Deadline>,
     items: Option<Items>,
+    /// It is answered with a stream.
+    takes: bool,
     wait_for_ready: bool,
     asked: Option<Arc<Asked>>,
     peer: Option<Peer>,
@@ -36,7 +63,8 @@ impl Request {
     /// A request for a method that is known. It inherits from the [current context](Context::current): the
     /// deadline, which is absolute, and the propagating metadata.
     pub fn new(method: &'static MethodDescriptor, arguments: Payload) -> Self {
-        Self { descriptor: Some(method), ..Self::by_name(method.full_name, arguments) }
+        let takes = method.takes;
+        Self { descriptor: Some(method), takes, ..Self::by_name(method.full_name, arguments) }
     }
 
     /// A request for a method known by its name alone, `"Service.method"`.
@@ -55,6 +83,7 @@ impl Request {
             deadline: context.deadline(),
             begin_by: None,
             items: None,
+            takes: false,
             wait_for_ready: false,
             asked: None,
             peer: None,
@@ -81,6 +110,7 @@ impl Request {
             deadline,
             begin_by: None,
             items: None,
+            takes: false,
             wait_for_ready: false,
             asked: None,
             peer: Some(peer),
@@ -191,12 +221,23 @@ impl Request {
         self.items = Some(items);
     }
 
+    /// Whether the caller takes items, so that the call is answered with a stream of them.
+    pub const fn takes_items(&self) -> bool {
+        self.takes
+    }
+
+    /// Says how the caller uses streams: whether it takes items, how long nothing may happen at first, and later on.
+    pub(crate) const fn set_stream(&mut self, takes: bool, first: Option<Duration>, idle: Option<Duration>) {
+        (self.takes, self.timeout, self.idle_timeout) = (takes, first, idle);
+    }
+
     /// Takes the items that the caller sends.
     pub(crate) const fn take_items(&mut self) -> Option<Items> {
         self.items.take()
     }
 
-    /// The instant after which nobody wants the answer: inherited on a client, the caller's on a server.
+    /// The instant after which nobody wants the answer: inherited on a client, the caller's on a server. Of a call with a
+    /// stream it is the end of all its time, if there is one; how long it may take to begin is its [`timeout`](Self::timeout).
     pub const fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
@@ -233,6 +274,7 @@ impl Request {
             deadline: self.deadline,
             begin_by: self.begin_by,
             items,
+            takes: self.takes,
             wait_for_ready: self.wait_for_ready,
             asked: self.asked.clone(),
             peer: self.peer.clone(),

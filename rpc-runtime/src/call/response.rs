@@ -153,11 +153,20 @@ impl Items {
 
     /// An item of so many bytes has been read.
     pub(crate) fn took(&self, bytes: usize) {
+        self.took_cost((bytes + limits::ITEM_OVERHEAD) as u64);
+    }
+
+    /// Items of this cost have been read, or have gone on.
+    pub(crate) fn took_cost(&self, cost: u64) {
         if let Some(taken) = &self.taken {
             // There is one reader, so nobody else writes.
-            let cost = (bytes + limits::ITEM_OVERHEAD) as u64;
             taken.store(taken.load(Ordering::Relaxed) + cost, Ordering::Relaxed);
         }
+    }
+
+    /// What these items of it cost the connection that they came by; nothing if they came by none.
+    pub(crate) fn cost(&self, items: &Batch) -> u64 {
+        if self.taken.is_some() { items.cost() } else { 0 }
     }
 
     /// What each of them may hold.

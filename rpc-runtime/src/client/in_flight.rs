@@ -109,7 +109,7 @@ impl InFlight {
         let total = Deadline::earlier(request.deadline(), total);
         self.outflow = request.take_items().map(Pump::new);
         let idle = request.idle_timeout().unwrap_or(limits::IDLE);
-        self.takes = request.descriptor().filter(|method| method.takes).map(|_| idle);
+        self.takes = request.takes_items().then_some(idle);
         let (sends, takes, idle) = (self.outflow.is_some(), self.takes.is_some(), Some(idle));
         let stream = (sends || takes).then_some(StreamUse { sends, takes, idle, total });
         let bound = if stream.is_some() { total } else { request.deadline() };

@@ -159,6 +159,8 @@ pub(crate) struct Pump {
     /// None once it has ended.
     items: Option<Items>,
     batch: Batch,
+    /// What the batch has cost the stream that it came by, if a peer's stream is sent on.
+    cost: u64,
 }
 
 /// How far a pump has come.
@@ -172,7 +174,7 @@ pub(crate) enum Pumped {
 
 impl Pump {
     pub(crate) const fn new(items: Items) -> Self {
-        Self { items: Some(items), batch: Batch::new() }
+        Self { items: Some(items), batch: Batch::new(), cost: 0 }
     }
 
     /// Moves what can be moved. `poll` polls the source, in whatever surroundings that needs.
@@ -192,8 +194,10 @@ impl Pump {
                 }
             }
             let Some(items) = &mut self.items else { return Poll::Ready(Pumped::End(Ok(nothing()))) };
+            // So a receiver that stands still holds up the sender behind this side too.
+            items.took_cost(std::mem::take(&mut self.cost));
             match poll(items, cx, &mut self.batch) {
-                Poll::Ready(ControlFlow::Continue(())) => {}
+                Poll::Ready(ControlFlow::Continue(())) => self.cost = items.cost(&self.batch),
                 Poll::Ready(ControlFlow::Break(Ok(end))) => {
                     // The source is done with: it is dropped where it was polled.
                     self.items = None;

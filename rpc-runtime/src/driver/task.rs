@@ -230,9 +230,13 @@ impl Task {
         // Known names are static: only an unknown one is copied.
         let name =
             descriptor.map_or_else(|| method.name.to_string().into(), |method| method.full_name.into());
-        let mut request = Request::received(name, arguments, metadata, deadline, self.peer.clone());
+        let mut request = Request::received(name, arguments, metadata, bound, self.peer.clone());
         if let Some(route) = route {
             request.set_route(route.service, route.method);
+        }
+        if let Some(stream) = stream {
+            let first = deadline.map(|deadline| deadline.remaining(clock::now()));
+            request.set_stream(stream.takes, first, stream.idle);
         }
         if let Some(stream) = stream.filter(|stream| stream.sends) {
             // One that blocks its thread may wait for an item there, and would never be dropped.

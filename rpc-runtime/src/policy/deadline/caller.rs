@@ -60,8 +60,7 @@ impl<C: Caller> Future for DeadlinedCall<C> {
                 let now = now();
                 let timeout = request.timeout().unwrap_or(this.caller.timeout);
                 request.set_begin_by(Deadline::after(now, timeout));
-                let has_stream = request.items().is_some()
-                    || request.descriptor().is_some_and(|method| method.sends || method.takes);
+                let has_stream = request.items().is_some() || request.takes_items();
                 if let Some(total) = request.total_timeout().filter(|_| has_stream) {
                     request.limit_deadline(Deadline::after(now, total));
                 }
