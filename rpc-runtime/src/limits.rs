@@ -62,6 +62,13 @@ pub const METHOD_NAME: usize = 256;
 /// The longest text of an error or a farewell, in bytes; a longer one is cut. An error must fit one frame.
 pub const ERROR_TEXT: usize = 4 * 1024;
 
+/// Places for the futures of handlers that a thread keeps while they are empty: as many as methods are called now and
+/// then, and some for handlers that wait at the same time.
+pub const HOMES: usize = 32;
+
+/// The largest of these places, in bytes. A thread keeps 128 KiB of them at most.
+pub const HOME: usize = 4 * 1024;
+
 // ----- one connection -----
 
 /// Calls that a side lets its peer have open at a time.

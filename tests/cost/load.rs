@@ -30,6 +30,11 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// A runtime whose clock stands still: however slow a build is, its handlers stay within their time.
+fn timeless() -> Runtime {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
 /// A server in a thread of its own, which can be asked what that thread has allocated.
 pub(crate) struct Remote {
     pub(crate) thread: Thread,
@@ -42,7 +47,10 @@ impl Remote {
     pub(crate) fn start() -> Self {
         let (told, ready) = mpsc::channel();
         let ended = std::thread::spawn(move || {
-            runtime().block_on(async {
+            timeless().block_on(async {
+                // A clock that stands still goes on when nothing else does, but not while a thread is blocked.
+                let (_ended, end) = mpsc::channel::<()>();
+                tokio::task::spawn_blocking(move || end.recv());
                 let server = Server::builder().service(SumsServer::new(Plain));
                 let server = server.bind("tcp://127.0.0.1:0").await.unwrap();
                 told.send((Thread::this(), server.addresses()[0].clone(), server.handle())).unwrap();

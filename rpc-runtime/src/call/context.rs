@@ -2,6 +2,7 @@
 //! Does not read a clock: whoever makes a context brings one.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
@@ -40,7 +41,7 @@ pub struct Context {
 }
 
 struct Inner {
-    method: Arc<str>,
+    method: Cow<'static, str>,
     deadline: Option<Deadline>,
     metadata: Metadata,
     reply_metadata: Mutex<Metadata>,
@@ -70,18 +71,35 @@ impl Context {
 
     /// The context of a call; `clock` tells the time that its deadline is measured by.
     pub(crate) fn new(
-        method: Arc<str>,
+        method: Cow<'static, str>,
         deadline: Option<Deadline>,
         metadata: Metadata,
         peer: Peer,
         clock: fn() -> Instant,
         origin: Option<Arc<dyn Origin>>,
     ) -> Self {
-        let attempt = metadata.text(Self::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
+        let attempt = attempt(&metadata);
         let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
         let inner =
             Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock, origin };
         Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// The context of the next call by the same connection, in the place of this one, if nobody else holds it any more.
+    pub(crate) fn renewed(
+        mut self,
+        method: Cow<'static, str>,
+        deadline: Option<Deadline>,
+        metadata: &Metadata,
+    ) -> Option<Self> {
+        let inner = Arc::get_mut(self.inner.as_mut()?)?;
+        inner.method = method;
+        inner.deadline = deadline;
+        inner.metadata.clone_from(metadata);
+        *inner.reply_metadata.get_mut() = Metadata::new();
+        inner.attempt = attempt(metadata);
+        *inner.cancelled.get_mut() = false;
+        Some(self)
     }
 
     /// The call that is being served here, or an empty context outside of any.
@@ -123,7 +141,7 @@ impl Context {
     /// When the key is not well formed or is reserved for the protocol.
     pub fn set_reply_metadata(
         &self,
-        key: impl Into<std::borrow::Cow<'static, str>>,
+        key: impl Into<Cow<'static, str>>,
         value: impl Into<Value>,
     ) -> Result<(), MetadataError> {
         let mut unheard = Metadata::new();
@@ -163,16 +181,21 @@ impl Context {
     }
 
     /// Runs `work` within this context.
-    pub(crate) fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        let _left = Entered { outer: CURRENT.with(|current| current.replace(self.clone())) };
+    pub(crate) fn enter<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let _entered = Entered::new(self);
         work()
     }
 
-    /// Waits until the connection has room for another encoded answer: those of slow readers would pile up otherwise.
-    pub(crate) async fn room_for_answer(&self) {
-        if let Some(origin) = self.inner.as_ref().and_then(|inner| inner.origin.as_ref()) {
-            poll_fn(|cx| origin.poll_room(cx)).await;
-        }
+    /// Waits until the current connection has room for another encoded answer: those of slow readers would pile up
+    /// otherwise.
+    pub(crate) async fn room_for_answer() {
+        poll_fn(|cx| {
+            CURRENT.with_borrow(|current| {
+                let origin = current.inner.as_ref().and_then(|inner| inner.origin.as_ref());
+                origin.map_or(Poll::Ready(()), |origin| origin.poll_room(cx))
+            })
+        })
+        .await;
     }
 
     /// The connection that the call came by.
@@ -194,16 +217,31 @@ impl Context {
     }
 }
 
-/// Puts the outer context back, also when what runs inside panics.
-struct Entered {
-    outer: Context,
+fn attempt(metadata: &Metadata) -> u32 {
+    metadata.text(Context::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-impl Drop for Entered {
+/// A context that has changed places with the outer one, until this is dropped: also when what runs inside panics.
+/// Nothing is counted up and down for that.
+struct Entered<'a> {
+    elsewhere: &'a mut Context,
+}
+
+impl<'a> Entered<'a> {
+    fn new(elsewhere: &'a mut Context) -> Self {
+        let mut this = Self { elsewhere };
+        this.swap();
+        this
+    }
+
+    fn swap(&mut self) {
+        CURRENT.with_borrow_mut(|current| std::mem::swap(current, self.elsewhere));
+    }
+}
+
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        let outer = std::mem::take(&mut self.outer);
-        // Taken out before it is dropped: dropping the last handle of a context must not meet the borrow.
-        let _inner = CURRENT.with(|current| current.replace(outer));
+        self.swap();
     }
 }
 
@@ -288,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_panic_inside_leaves_the_outer_one() {
-        let context = context(None);
+        let mut context = context(None);
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| context.enter(|| panic!("x"))));
         assert!(caught.is_err() && !Context::current().is_call());
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::call::homes::Home;
 use crate::call::{CallResult, Request, RpcError, ServiceDescriptor};
 
 /// Something that answers calls.
@@ -71,13 +72,13 @@ pub struct HandlerFuture {
 
 enum State {
     Ready(Option<CallResult>),
-    Running(Pin<Box<dyn Future<Output = CallResult> + Send>>),
+    Running(Home),
 }
 
 impl HandlerFuture {
     /// A handler that is this future.
     pub fn new(future: impl Future<Output = CallResult> + Send + 'static) -> Self {
-        Self { state: State::Running(Box::pin(future)) }
+        Self { state: State::Running(Home::new(future)) }
     }
 
     /// A handler that has answered already.
@@ -92,7 +93,7 @@ impl Future for HandlerFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
         match &mut self.state {
             State::Ready(result) => result.take().map_or(Poll::Pending, Poll::Ready),
-            State::Running(future) => future.as_mut().poll(cx),
+            State::Running(home) => home.poll(cx),
         }
     }
 }

@@ -32,6 +32,7 @@ mod delivery;
 mod descriptor;
 mod error;
 mod handler;
+mod homes;
 mod identity;
 mod metadata;
 mod options;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -100,8 +100,7 @@ impl InFlight {
     }
 
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
-    fn begin(&mut self, mut request: Request) -> OutgoingCall {
-        let now = now();
+    fn begin(&mut self, mut request: Request, now: Instant) -> OutgoingCall {
         let own = request
             .begin_by()
             .unwrap_or_else(|| Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout)));
@@ -119,10 +118,15 @@ impl InFlight {
         OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway, stream }
     }
 
-    fn poll_waiting(&mut self, call: OutgoingCall, cx: &mut Context<'_>) -> Poll<Result<(), RpcError>> {
+    fn poll_waiting(
+        &mut self,
+        call: OutgoingCall,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), RpcError>> {
         let who = Who::Call(call.arguments.len());
         let until = match self.channel.poll_connection(who, &mut self.place, cx) {
-            Poll::Ready(Ok(shared)) => return self.send(&shared, call),
+            Poll::Ready(Ok(shared)) => return self.send(&shared, call, now, cx),
             Poll::Ready(Err(Failed { until: Some(until), .. })) if self.wait_for_ready => {
                 if let Err(error) = self.channel.enter_line(who, &mut self.place) {
                     return Poll::Ready(Err(error));
@@ -135,8 +139,8 @@ impl InFlight {
             Poll::Ready(Err(Failed { until: None, error })) => return Poll::Ready(Err(error)),
             Poll::Pending => None,
         };
-        self.waiting_since.get_or_insert_with(now);
-        if call.deadline.is_some_and(|deadline| deadline.has_passed(now())) {
+        self.waiting_since.get_or_insert(now);
+        if call.deadline.is_some_and(|deadline| deadline.has_passed(now)) {
             return Poll::Ready(Err(self.expired_waiting()));
         }
         let wake = Deadline::earlier(call.deadline, until.map(Deadline::at));
@@ -151,7 +155,13 @@ impl InFlight {
         Poll::Pending
     }
 
-    fn send(&mut self, shared: &Arc<Shared>, call: OutgoingCall) -> Poll<Result<(), RpcError>> {
+    fn send(
+        &mut self,
+        shared: &Arc<Shared>,
+        call: OutgoingCall,
+        now: Instant,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), RpcError>> {
         self.channel.leave_line(&mut self.place);
         if let Some((_, error)) = self.refused.take_if(|(refused, _)| Arc::ptr_eq(refused, shared)) {
             return Poll::Ready(Err(error));
@@ -160,9 +170,9 @@ impl InFlight {
         let until = call.deadline.filter(|_| !shared.is_at_home()).filter(|_| Handle::try_current().is_ok());
         self.sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until.instant().into())));
         if let Some(since) = self.waiting_since.take() {
-            self.waited += now().duration_since(since);
+            self.waited += now.duration_since(since);
         }
-        match shared.call(call) {
+        match shared.call(call, now, cx.waker()) {
             Ok(ticket) => {
                 self.attempts += 1;
                 self.state = State::Sent(Arc::clone(shared), ticket);
@@ -174,6 +184,11 @@ impl InFlight {
             }
             Err(untaken) => Poll::Ready(Err(untaken.error)),
         }
+    }
+
+    /// Whether the call is sent, and all that is left to do is to be woken.
+    const fn is_left_to_its_connection(&self) -> bool {
+        matches!(self.state, State::Sent(..)) && self.sleep.is_none() && self.outflow.is_none()
     }
 
     /// Whether the time of a call that watches over it itself is over; it does so once.
@@ -206,6 +221,27 @@ impl InFlight {
         match self.takes {
             Some(_) => shared.poll_open(ticket, cx),
             None => shared.poll_call(ticket, cx).map(Err),
+        }
+    }
+
+    /// Waits for how the call ends; `None` if it is to be sent again, or its time is over and its end is told now.
+    fn poll_end(
+        &mut self,
+        shared: Arc<Shared>,
+        ticket: Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<CallResult>> {
+        match self.poll_sent(&shared, ticket, cx) {
+            Poll::Pending => {
+                let due = self.is_due(cx);
+                if due {
+                    shared.end_due();
+                }
+                self.state = State::Sent(shared, ticket);
+                if due { Poll::Ready(None) } else { Poll::Pending }
+            }
+            Poll::Ready(Ok(metadata)) => Poll::Ready(Some(self.opened(shared, ticket, metadata))),
+            Poll::Ready(Err(ended)) => Poll::Ready(self.ended(&shared, ended)),
         }
     }
 
@@ -245,10 +281,10 @@ impl InFlight {
         let mut response = match answer(ended.outcome, shared, self.channel.inner.caps) {
             Ok(response) => response,
             Err(error) => {
-                let in_time = |call: &OutgoingCall| !call.deadline.is_some_and(|at| at.has_passed(now()));
-                return match ended.unseen.filter(in_time) {
+                let is_over = |call: &OutgoingCall| call.deadline.is_some_and(|at| at.has_passed(now()));
+                return match ended.unseen.filter(|call| !is_over(call)) {
                     Some(call) => {
-                        self.again(shared, error, call);
+                        self.again(shared, error, *call);
                         None
                     }
                     None => Some(Err(error)),
@@ -286,33 +322,22 @@ impl Future for InFlight {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
         let this = &mut *self;
         loop {
-            match std::mem::replace(&mut this.state, State::Done) {
-                State::New(request) => this.state = State::Waiting(this.begin(request)),
-                State::Waiting(call) => match this.poll_waiting(call, cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return this.finish(Err(error)),
-                },
-                State::Sent(shared, ticket) => match this.poll_sent(&shared, ticket, cx) {
-                    Poll::Pending if this.is_due(cx) => {
-                        shared.end_due();
-                        this.state = State::Sent(shared, ticket);
-                    }
-                    Poll::Pending => {
-                        this.state = State::Sent(shared, ticket);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Ok(metadata)) => {
-                        let result = this.opened(shared, ticket, metadata);
-                        return this.finish(result);
-                    }
-                    Poll::Ready(Err(ended)) => {
-                        if let Some(result) = this.ended(&shared, ended) {
-                            return this.finish(result);
-                        }
-                    }
+            let (call, now) = match std::mem::replace(&mut this.state, State::Done) {
+                State::New(request) => {
+                    let now = now();
+                    (this.begin(request, now), now)
+                }
+                State::Waiting(call) => (call, now()),
+                State::Sent(shared, ticket) => match ready!(this.poll_end(shared, ticket, cx)) {
+                    Some(result) => return this.finish(result),
+                    None => continue,
                 },
                 State::Done => return Poll::Pending,
+            };
+            match ready!(this.poll_waiting(call, now, cx)) {
+                Ok(()) if this.is_left_to_its_connection() => return Poll::Pending,
+                Ok(()) => {}
+                Err(error) => return this.finish(Err(error)),
             }
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn failed(channel: Arc<Inner>, shared: &Arc<Shared>, failed: Failed) 
         return count(&channel, Some(&error));
     };
     let resent = Resent { channel: Some(Arc::clone(&channel)) };
-    let in_flight = InFlight::resend(Channel { inner: channel }, shared, error, call);
+    let in_flight = InFlight::resend(Channel { inner: channel }, shared, error, *call);
     runtime.spawn(async move { resent.ended(in_flight.await.err()) });
 }
 

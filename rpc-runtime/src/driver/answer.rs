@@ -1,42 +1,33 @@
 //! Owns how handlers answer: a result becomes what the machine writes, and their streams are opened and ended. Does not
 //! run them (`work`).
 
+use std::time::Instant;
+
 use crate::call::{CallResult, Metadata, RpcError};
 use crate::driver::clock;
+use crate::driver::core::Core;
 use crate::driver::shared::Shared;
 use crate::proto::{Answer, CallId, CallRef};
 
 impl Shared {
     /// Answers a call.
-    pub(super) fn answer(&self, id: CallId, result: CallResult, metadata: Metadata) {
-        self.end_with(id, into_answer(result, metadata));
-    }
-
-    /// Ends the stream of a call.
-    pub(super) fn end_stream(&self, id: CallId, result: CallResult, metadata: Metadata) {
-        self.end_with(
-            id,
-            match into_answer(result, metadata) {
-                Answer::Reply { metadata, .. } => Answer::End { metadata },
-                other => other,
-            },
-        );
-    }
-
-    fn end_with(&self, id: CallId, answer: Answer) {
-        self.with(|core| {
-            core.running.remove(&id);
-            core.stream_over(CallRef::Peer(id));
-            core.machine.answer(id, answer, clock::now());
-        });
+    pub(super) fn answer(&self, id: CallId, answer: Answer) {
+        self.with(|core| core.answer(id, answer, clock::now()));
         self.task.wake();
+    }
+
+    /// Answers calls, for the connection's task.
+    pub(super) fn answer_all(&self, answers: &mut Vec<(CallId, Answer)>) {
+        self.with(|core| {
+            let now = clock::now();
+            answers.drain(..).for_each(|(id, answer)| core.answer(id, answer, now));
+        });
     }
 
     /// A handler that was to be stopped is gone.
     pub(super) fn stopped(&self, id: CallId) {
         self.with(|core| {
-            core.running.remove(&id);
-            core.stream_over(CallRef::Peer(id));
+            core.handler_over(id);
             core.machine.stopped(id, clock::now());
         });
         self.task.wake();
@@ -49,7 +40,31 @@ impl Shared {
     }
 }
 
-fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
+impl Core {
+    fn answer(&mut self, id: CallId, answer: Answer, now: Instant) {
+        self.handler_over(id);
+        self.machine.answer(id, answer, now);
+    }
+
+    fn handler_over(&mut self, id: CallId) {
+        // Most handlers never become tasks, and hashing is not free.
+        if !self.running.is_empty() {
+            self.running.remove(&id);
+        }
+        self.stream_over(CallRef::Peer(id));
+    }
+}
+
+/// What is answered at the end of a call's stream.
+pub(super) fn into_end(result: CallResult, metadata: Metadata) -> Answer {
+    match into_answer(result, metadata) {
+        Answer::Reply { metadata, .. } => Answer::End { metadata },
+        other => other,
+    }
+}
+
+/// What is answered to a call.
+pub(super) fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer {
     match result {
         // Its source may hold anything, a request of this connection too: it must not be dropped under the lock.
         Err(error) => Answer::Error(with_metadata(error.without_source(), &metadata)),

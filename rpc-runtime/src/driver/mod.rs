@@ -28,11 +28,13 @@
 
 mod answer;
 mod clock;
+mod core;
 mod dispatch;
 mod places;
 mod read;
 mod readers;
 mod shared;
+mod starting;
 mod stop;
 mod streams;
 mod sync;
@@ -42,10 +44,11 @@ mod wakers;
 mod work;
 mod write;
 
+pub(crate) use self::core::Failed;
 pub(crate) use clock::now;
 pub(crate) use dispatch::{Dispatch, Finish, Route};
 pub(crate) use places::{Ended, Ticket};
-pub(crate) use shared::{Failed, Lifecycle, Shared};
+pub(crate) use shared::{Lifecycle, Shared};
 pub(crate) use stop::StopSignal;
 pub(crate) use streams::{Pump, Pumped, Took, Whose};
 pub(crate) use task::connection;

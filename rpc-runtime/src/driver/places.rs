@@ -42,7 +42,7 @@ enum Waiter {
     Nobody,
     Waiting(Waker),
     /// The call has ended for its caller, who has not come for it yet.
-    Done(Box<Ended>),
+    Done(Ended),
 }
 
 /// Whose a call is.
@@ -66,7 +66,7 @@ pub(crate) struct Ended {
     /// The answer, or what happened instead.
     pub(crate) outcome: Received,
     /// The call itself, if it may be sent elsewhere.
-    pub(crate) unseen: Option<OutgoingCall>,
+    pub(crate) unseen: Option<Box<OutgoingCall>>,
     /// Items that came before the end and have not been taken.
     pub(crate) unread: VecDeque<Batch>,
 }
@@ -74,7 +74,7 @@ pub(crate) struct Ended {
 /// What a caller finds at its place.
 pub(super) enum Look {
     /// Its call has ended; the place is free.
-    Done(Box<Ended>),
+    Done(Ended),
     /// Nothing yet. It will be woken; this waker is of no use any more.
     Waits(#[expect(dead_code, reason = "held, so that it is dropped outside of the lock")] Option<Waker>),
     /// Nothing yet, and its waker is not known: come again with a clone.
@@ -86,15 +86,15 @@ pub(super) enum Told {
     /// Somebody who is to be woken, or will come by himself, or has given the call up.
     Caller(Option<Waker>),
     /// Nobody who waits: a oneway call that was written before.
-    Channel(Box<Ended>),
+    Channel(Ended),
 }
 
 impl Places {
-    /// A place for a call that the machine has just taken.
-    pub(super) fn insert(&mut self, key: CallKey) -> Ticket {
+    /// A place for a call that the machine has just taken, and who is to be woken when there is something to look for.
+    pub(super) fn insert(&mut self, key: CallKey, waker: Waker) -> Ticket {
         let serial = self.serials;
         self.serials += 1;
-        let place = self.all.insert(Place { key, serial, waiter: Waiter::Nobody, opened: None });
+        let place = self.all.insert(Place { key, serial, waiter: Waiter::Waiting(waker), opened: None });
         if key.index() >= self.owners.len() {
             self.owners.resize(key.index() + 1, Owner::Nobody);
         }
@@ -183,7 +183,7 @@ impl Places {
     pub(super) fn ended(&mut self, key: CallKey, ended: Ended) -> Told {
         match self.pass_on(key, Owner::Nobody) {
             Owner::Place(place) => Told::Caller(self.tell(place, key, ended)),
-            Owner::Detached => Told::Channel(Box::new(ended)),
+            Owner::Detached => Told::Channel(ended),
             Owner::Nobody => Told::Caller(None),
         }
     }
@@ -202,7 +202,7 @@ impl Places {
 
     fn tell(&mut self, place: usize, key: CallKey, ended: Ended) -> Option<Waker> {
         let place = self.all.get_mut(place).filter(|place| place.key == key)?;
-        match mem::replace(&mut place.waiter, Waiter::Done(Box::new(ended))) {
+        match mem::replace(&mut place.waiter, Waiter::Done(ended)) {
             Waiter::Waiting(waker) => Some(waker),
             Waiter::Nobody | Waiter::Done(_) => None,
         }
@@ -236,7 +236,7 @@ pub(super) enum Left {
         #[expect(dead_code, reason = "held, so that it is dropped outside of the lock")] Option<Waker>,
     ),
     /// A call that has ended for its caller already: its key may serve another one.
-    Ended(Box<Ended>),
+    Ended(Ended),
 }
 
 /// The empty value, encoded: the answer to a oneway call.

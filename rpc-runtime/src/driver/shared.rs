@@ -1,8 +1,9 @@
 //! Owns [`Shared`]: a connection as callers, handlers and its task share it. Does not move bytes.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -11,18 +12,12 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::call::{Origin, Reclaim, RpcError};
+use crate::call::{Origin, Reclaim};
 use crate::driver::clock;
-use crate::driver::places::{Ended, Left, Look, Places, Ticket, Told};
-use crate::driver::readers::Readers;
-use crate::driver::stop::StopSignal;
+use crate::driver::core::{Core, Failed};
+use crate::driver::places::{Ended, Left, Look, Ticket};
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
-use crate::driver::wakers::StreamWakers;
-use crate::proto::{
-    Body, CallId, CallKey, CallRef, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
-    Untaken,
-};
-use crate::wire::Hello;
+use crate::proto::{Body, CallRef, Connection, ConnectionError, OutgoingCall, Received, Untaken};
 
 /// What a connection's owner wants to hear of its life. Called outside of the connection's lock.
 pub(crate) trait Lifecycle: Send + Sync + 'static {
@@ -43,72 +38,24 @@ pub(crate) struct Shared {
     pub(super) task: AtomicWaker,
     /// Watches over deadlines beside that task.
     pub(super) keeper: Timekeeper,
+    /// What the machine says of that, for those who only look.
+    takes_calls: AtomicBool,
+    is_full: AtomicBool,
 }
 
-/// What the lock protects.
-pub(super) struct Core {
-    pub(super) machine: Connection,
-    /// What the timekeeper sleeps for.
-    watched: Watched,
-    /// Who waits for which call.
-    pub(super) places: Places,
-    /// How far the streams have been read.
-    pub(super) readers: Readers,
-    /// Who waits for the streams of which call.
-    pub(super) streams: StreamWakers,
-    /// How to stop the handlers that have become tasks.
-    // keyed look-up only
-    pub(super) running: HashMap<CallId, Arc<StopSignal>>,
-    /// Handlers of oneway methods at work: their calls are over on the wire.
-    pub(super) oneway: usize,
-    /// Handlers that wait to encode their answers.
-    room: Vec<Waker>,
-    /// What the events of the machine want done.
-    after: Aftermath,
-    /// The peer has answered a call, with whatever.
-    answered: bool,
-}
-
-/// A oneway call that failed after its caller had been told that it is written.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    /// How.
-    pub(crate) error: RpcError,
-    /// The call itself, if it may be sent elsewhere.
-    pub(crate) unseen: Option<OutgoingCall>,
-}
-
-/// What the machine's events want done outside of the lock. Whoever made the machine say something wakes and stops;
-/// the connection's task does the rest.
-#[derive(Default)]
-pub(super) struct Aftermath {
-    wakers: Vec<Waker>,
-    stops: Vec<Arc<StopSignal>>,
-    pub(super) refused: Vec<Refusal>,
-    pub(super) ready: Option<Hello>,
-    pub(super) retired: bool,
-    pub(super) failed: Vec<Failed>,
-    pub(super) closed: Option<Option<ConnectionError>>,
+thread_local! {
+    /// Room for those whom a thread is about to wake: one that has grown is used again.
+    static WAKERS: Cell<Vec<Waker>> = const { Cell::new(Vec::new()) };
 }
 
 impl Shared {
     pub(super) fn new(machine: Connection) -> Arc<Self> {
-        let core = Core {
-            machine,
-            watched: Watched::Nobody,
-            places: Places::default(),
-            readers: Readers::default(),
-            streams: StreamWakers::default(),
-            running: HashMap::new(),
-            oneway: 0,
-            room: Vec::new(),
-            after: Aftermath::default(),
-            answered: false,
-        };
         Arc::new_cyclic(|shared: &Weak<Self>| Self {
-            core: Mutex::new(core),
+            core: Mutex::new(Core::new(machine)),
             task: AtomicWaker::new(),
             keeper: Timekeeper::new(Handle::current(), shared.clone()),
+            takes_calls: AtomicBool::new(true),
+            is_full: AtomicBool::new(false),
         })
     }
 
@@ -118,12 +65,20 @@ impl Shared {
         let mut core = self.core.lock();
         let result = work(&mut core);
         core.take_events();
-        let wakers = std::mem::take(&mut core.after.wakers);
-        let stops = std::mem::take(&mut core.after.stops);
+        let mut wakers = Vec::new();
+        if !core.wakers.is_empty() {
+            wakers = WAKERS.take();
+            wakers.append(&mut core.wakers);
+        }
+        let stops = std::mem::take(&mut core.stops);
         let missed = core.missed();
+        self.show(&core);
         drop(core);
-        wakers.into_iter().for_each(Waker::wake);
         stops.into_iter().for_each(|stop| stop.set());
+        if !wakers.is_empty() {
+            wakers.drain(..).for_each(Waker::wake);
+            WAKERS.set(wakers);
+        }
         match missed {
             None => {}
             Some(Watched::Nobody) => self.keeper.start(),
@@ -132,29 +87,40 @@ impl Shared {
         result
     }
 
+    /// Tells those who only look.
+    fn show(&self, core: &Core) {
+        let (takes_calls, is_full) = (core.machine.takes_calls(), !core.has_room());
+        for (shown, now) in [(&self.takes_calls, takes_calls), (&self.is_full, is_full)] {
+            if shown.load(Ordering::Relaxed) != now {
+                shown.store(now, Ordering::Release);
+            }
+        }
+    }
+
     // ----- for the task -----
 
-    pub(super) fn wants_write(&self) -> bool {
-        self.core.lock().machine.wants_write()
-    }
-
-    pub(super) fn can_start(&self) -> bool {
-        self.core.lock().machine.can_start()
-    }
-
-    /// Whether more than one call of this side is under way.
-    pub(super) fn has_company(&self) -> bool {
-        self.core.lock().machine.outbound_calls().0 > 1
+    /// Whether there is something to write; and whether more than one call of this side is under way.
+    pub(super) fn wants_write(&self) -> (bool, bool) {
+        let core = self.core.lock();
+        (core.machine.wants_write(), core.machine.outbound_calls().0 > 1)
     }
 
     // ----- for callers -----
 
-    /// Makes a call; its end is waited for with [`poll_call`](Self::poll_call).
-    pub(crate) fn call(&self, call: OutgoingCall) -> Result<Ticket, Box<Untaken>> {
-        let ticket = self.with(|core| {
-            let key = core.machine.call(call, clock::now())?;
-            Ok::<_, Box<Untaken>>(core.places.insert(key))
-        })?;
+    /// Makes a call. Its end wakes the caller, who looks for it with [`poll_call`](Self::poll_call).
+    pub(crate) fn call(
+        &self,
+        call: OutgoingCall,
+        now: Instant,
+        caller: &Waker,
+    ) -> Result<Ticket, Box<Untaken>> {
+        // Wakers are code of somebody else, which must not run under the lock.
+        let waker = caller.clone();
+        let ticket = self.with(|core| match core.machine.call(call, now) {
+            Ok(key) => Ok(core.places.insert(key, waker)),
+            Err(untaken) => Err((untaken, waker)),
+        });
+        let ticket = ticket.map_err(|(untaken, _)| untaken)?;
         self.task.wake();
         Ok(ticket)
     }
@@ -166,7 +132,7 @@ impl Shared {
         loop {
             let look = self.core.lock().places.look(ticket, cx.waker(), clone.take());
             match look {
-                Look::Done(ended) => return Poll::Ready(*ended),
+                Look::Done(ended) => return Poll::Ready(ended),
                 Look::Waits(_) => return Poll::Pending,
                 Look::Unknown => clone = Some(cx.waker().clone()),
             }
@@ -214,7 +180,7 @@ impl Shared {
 
     /// Whether further calls are taken.
     pub(crate) fn takes_calls(&self) -> bool {
-        self.core.lock().machine.takes_calls()
+        self.takes_calls.load(Ordering::Acquire)
     }
 
     // ----- for owners -----
@@ -272,8 +238,11 @@ impl Deadlines for Shared {
 
 impl Origin for Shared {
     fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.is_full.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
         let mut core = self.core.lock();
-        if core.machine.has_room_for_answers() || core.machine.is_closed() {
+        if core.has_room() {
             return Poll::Ready(());
         }
         if !core.room.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -284,100 +253,6 @@ impl Origin for Shared {
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
-    }
-}
-
-impl Core {
-    /// When there is something to do for whoever watches over deadlines.
-    fn due(&self) -> Option<Instant> {
-        [self.machine.deadline_timeout(), self.readers.look].into_iter().flatten().min()
-    }
-
-    /// Looks how far the streams have been read: before a reader is judged to stand still.
-    pub(super) fn look(&mut self, now: Instant) {
-        for (call, done) in self.readers.look(now) {
-            self.machine.took_items(call, done, now);
-        }
-    }
-
-    /// Whether the timekeeper has to be started or woken: what it was doing so far.
-    fn missed(&mut self) -> Option<Watched> {
-        let due = self.due();
-        let before = self.watched;
-        if let Some(due) = due.filter(|_| before.misses(due)) {
-            self.watched = Watched::Until(due);
-            return Some(before);
-        }
-        (self.machine.is_closed() && before != Watched::Nobody).then_some(before)
-    }
-
-    fn call_ended(&mut self, key: CallKey, ended: Ended) {
-        self.answered |= !matches!(ended.outcome, Received::Error(_));
-        match self.places.ended(key, ended) {
-            Told::Caller(waker) => self.after.wakers.extend(waker),
-            Told::Channel(ended) => {
-                let Ended { outcome, unseen, .. } = *ended;
-                match outcome {
-                    Received::Error(error) => self.after.failed.push(Failed { error, unseen }),
-                    Received::Reply { body, .. } | Received::App { detail: body, .. } => {
-                        self.machine.release(body, clock::now());
-                    }
-                    Received::End { .. } => {}
-                }
-            }
-        }
-    }
-
-    /// Wakes somebody when the lock is free.
-    pub(super) fn wake(&mut self, waker: Option<Waker>) {
-        self.after.wakers.extend(waker);
-    }
-
-    /// Nobody is to wait for the streams of this call any more; whoever does finds out.
-    pub(super) fn stream_over(&mut self, call: CallRef) {
-        self.readers.forget(call);
-        self.after.wakers.extend(self.streams.forget(call));
-    }
-
-    /// Remembers how to stop a handler that is to become a task; false if it is to be stopped already.
-    pub(super) fn note_running(&mut self, id: CallId, stop: Arc<StopSignal>) -> bool {
-        let wanted = self.machine.is_running(id);
-        if wanted {
-            self.running.insert(id, stop);
-        }
-        wanted
-    }
-
-    /// Takes all events, and notes what they want done.
-    fn take_events(&mut self) {
-        while let Some(event) = self.machine.poll_event() {
-            match event {
-                Event::Written { key } => self.after.wakers.extend(self.places.written(key)),
-                Event::Ended { key, outcome, unseen, unread } => {
-                    self.stream_over(CallRef::Own(key));
-                    self.call_ended(key, Ended { outcome, unseen, unread });
-                }
-                Event::Opened { key, metadata } => {
-                    self.after.wakers.extend(self.places.opened(key, metadata));
-                }
-                Event::Readable(CallRef::Own(key)) => self.after.wakers.extend(self.places.readable(key)),
-                Event::Readable(call) => self.after.wakers.extend(self.streams.take_reader(call)),
-                Event::Writable(call) => self.after.wakers.extend(self.streams.take_writer(call)),
-                Event::Stop { id, .. } => self.after.stops.extend(self.running.remove(&id)),
-                Event::Refused(reason) => self.after.refused.push(reason),
-                Event::Ready(hello) => self.after.ready = Some(hello),
-                Event::Retire => self.after.retired = true,
-                Event::Closed(error) => self.after.closed = Some(error),
-            }
-        }
-        if !self.room.is_empty() && (self.machine.has_room_for_answers() || self.machine.is_closed()) {
-            self.after.wakers.append(&mut self.room);
-        }
-    }
-
-    /// What is left for the connection's task to do.
-    pub(super) fn take_aftermath(&mut self) -> Aftermath {
-        std::mem::take(&mut self.after)
     }
 }
 

@@ -13,8 +13,9 @@ use crate::call::{
     RpcError,
 };
 use crate::driver::clock;
+use crate::driver::core::Core;
 use crate::driver::places::{Ended, Look, Ticket};
-use crate::driver::shared::{Core, Shared};
+use crate::driver::shared::Shared;
 use crate::driver::wakers::Known;
 use crate::limits;
 use crate::proto::{CallId, CallRef, Received, StreamUse, Taken};
@@ -37,7 +38,7 @@ pub(crate) enum Took {
     /// The sender has ended its items.
     End,
     /// The call of this side has ended.
-    Ended(Box<Ended>),
+    Ended(Ended),
     /// The call of the peer is over.
     Gone,
 }
@@ -83,7 +84,7 @@ impl Shared {
                 core.places.look(ticket, cx.waker(), clone.take())
             };
             match look {
-                Look::Done(ended) => return Poll::Ready(Err(*ended)),
+                Look::Done(ended) => return Poll::Ready(Err(ended)),
                 Look::Waits(_) => return Poll::Pending,
                 Look::Unknown => clone = Some(cx.waker().clone()),
             }

@@ -1,30 +1,25 @@
 //! Owns [`Task`]: the one task of a connection, turn by turn. Does not decide what a frame means or where a socket
 //! comes from.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
-use crate::call::{
-    self, Caps, Code, Deadline, Delivery, Items, Metadata, Payload, Peer, Request, Response, RpcError,
-};
+use crate::call::{Caps, Peer};
 use crate::driver::clock;
-use crate::driver::dispatch::{Dispatch, Route, Serving};
-use crate::driver::places::nil;
+use crate::driver::core::Aftermath;
+use crate::driver::dispatch::Serving;
 use crate::driver::read::{Found, Reading};
 use crate::driver::shared::{Lifecycle, Shared};
-use crate::driver::streams::{Inflow, Whose, mismatch};
-use crate::driver::work::Work;
+use crate::driver::starting::Starting;
 use crate::driver::write::{Writing, Wrote};
 use crate::limits;
-use crate::proto::{Config, Connection, ConnectionError, IncomingCall, MethodName, Refusal, Side};
+use crate::proto::{Config, Connection, ConnectionError, Side};
 use crate::transport::{Io, Link};
 
 /// Makes a connection of a link: what callers share, and the task that is to be spawned.
@@ -44,6 +39,7 @@ pub(crate) fn connection(
     let in_flight = config.in_flight as usize;
     let shared = Shared::new(Connection::new(side, config, clock::now()));
     let peer = Peer::new(address, link.identity().cloned());
+    let starting = Starting::new(&shared, serving, peer, caps, in_flight);
     let task = Task {
         shared: Arc::clone(&shared),
         io: link.into_io(),
@@ -52,13 +48,7 @@ pub(crate) fn connection(
         at_end: false,
         sleep: None,
         yielded: false,
-        peer,
-        serving,
-        routes: Vec::new(),
-        starts: VecDeque::new(),
-        spawned: false,
-        in_flight,
-        caps,
+        starting,
         lifecycle,
         is_closed: false,
     };
@@ -76,16 +66,7 @@ struct Task {
     sleep: Option<Pin<Box<Sleep>>>,
     /// Other tasks have had their turn since there was something to write.
     yielded: bool,
-    peer: Peer,
-    serving: Serving,
-    /// What the numbers that the peer bound to names were found to mean.
-    routes: Vec<Option<Option<Route>>>,
-    /// Calls that are to be started in this turn.
-    starts: VecDeque<IncomingCall>,
-    /// The last handler that became a task in this turn may still be where only this thread finds it.
-    spawned: bool,
-    in_flight: usize,
-    caps: Caps,
+    starting: Starting,
     lifecycle: Arc<dyn Lifecycle>,
     is_closed: bool,
 }
@@ -101,7 +82,8 @@ impl Drop for Task {
         self.shared.with(|core| core.machine.handle_transport_error(error.clone(), clock::now()));
         let after = self.shared.with(|core| core.take_aftermath());
         self.lifecycle.closed(Some(&error));
-        after.failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
+        let failed = after.map(|after| after.failed).unwrap_or_default();
+        failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
     }
 }
 
@@ -109,8 +91,8 @@ impl Task {
     async fn run(mut self) {
         let closed = poll_fn(|cx| self.turn(cx)).await;
         match &closed {
-            Some(error) => tracing::debug!(peer = %self.peer, %error, "connection ended"),
-            None => tracing::trace!(peer = %self.peer, "connection closed"),
+            Some(error) => tracing::debug!(peer = %self.starting.peer(), %error, "connection ended"),
+            None => tracing::trace!(peer = %self.starting.peer(), "connection closed"),
         }
         self.lifecycle.closed(closed.as_ref());
         self.linger().await;
@@ -125,12 +107,17 @@ impl Task {
         self.start(cx);
         self.write(cx);
         self.count();
-        if let Some(closed) = self.after() {
+        let (after, due, can_start) = self
+            .shared
+            .with(|core| (core.take_aftermath(), core.machine.poll_timeout(), core.machine.can_start()));
+        if let Some(closed) = after.and_then(|after| self.after(*after)) {
             self.is_closed = true;
             return Poll::Ready(closed);
         }
-        self.arm(cx);
-        if more || self.shared.can_start() {
+        if let Some(due) = due {
+            self.arm(Instant::from_std(due), cx);
+        }
+        if more || can_start {
             make_way(cx);
         }
         Poll::Pending
@@ -171,7 +158,7 @@ impl Task {
     /// Tells how many bytes have moved since it was last told.
     fn count(&mut self) {
         let (read, written) = (self.reading.take_count(), self.writing.take_count());
-        if let Some(dispatch) = self.serving.as_ref().filter(|_| read + written > 0) {
+        if let Some(dispatch) = self.starting.serving().filter(|_| read + written > 0) {
             dispatch.moved(read, written);
         }
     }
@@ -184,149 +171,26 @@ impl Task {
 
     /// Starts the calls that wait, until there are none or the output is full.
     fn start(&mut self, cx: &mut Context<'_>) {
-        let began = clock::now();
-        self.spawned = false;
-        loop {
-            let starts = &mut self.starts;
-            self.shared.with(|core| {
-                let now = clock::now();
-                while starts.len() < limits::STARTS
-                    && let Some(call) = core.machine.poll_start(now)
-                {
-                    starts.push_back(call);
-                }
-            });
-            if self.starts.is_empty() {
-                return;
-            }
-            while let Some(call) = self.starts.pop_front() {
-                let inline = clock::now().duration_since(began) < limits::INLINE_TIME;
-                self.start_one(call, inline);
-            }
+        self.starting.begin_turn();
+        let mut until = None;
+        while self.starting.fill() {
+            let until = until.get_or_insert_with(|| clock::now() + limits::INLINE_TIME);
+            self.starting.start(*until);
             // Answers may fill the output, and calls wait then until it has been written.
             self.write(cx);
         }
     }
 
-    fn start_one(&mut self, call: IncomingCall, inline: bool) {
-        let IncomingCall { id, method, deadline, metadata, arguments, stream } = call;
-        let Some(dispatch) = self.serving.clone() else {
-            self.shared.with(|core| core.machine.release(arguments, clock::now()));
-            let text = format!("`{}` is not served here: this side only calls", method.name);
-            let error = RpcError::new(Code::UNIMPLEMENTED, Delivery::Refused, text);
-            return self.shared.answer(id, Err(error), Metadata::new());
-        };
-        let route = self.route(&method, &*dispatch);
-        let descriptor = route.map(|route| route.method);
-        let arguments = Payload::received(arguments.into_parts(), &self.shared, self.caps);
-        if let Some(error) = descriptor.and_then(|method| mismatch(method, stream)) {
-            drop(arguments);
-            dispatch.refused(Refusal::BadStreams);
-            return self.shared.answer(id, Err(error), Metadata::new());
-        }
-        // Calls that a handler makes while its streams move are bound by what bounds those.
-        let bound = stream.map_or(deadline, |stream| stream.total);
-        let context = self.context(&method, bound, metadata.clone());
-        // Known names are static: only an unknown one is copied.
-        let name =
-            descriptor.map_or_else(|| method.name.to_string().into(), |method| method.full_name.into());
-        let mut request = Request::received(name, arguments, metadata, bound, self.peer.clone());
-        if let Some(route) = route {
-            request.set_route(route.service, route.method);
-        }
-        if let Some(stream) = stream {
-            let first = deadline.map(|deadline| deadline.remaining(clock::now()));
-            request.set_stream(stream.takes, first, stream.idle);
-        }
-        if let Some(stream) = stream.filter(|stream| stream.sends) {
-            // One that blocks its thread may wait for an item there, and would never be dropped.
-            let is_patient = !descriptor.is_some_and(|method| method.blocking);
-            let taken = self.shared.read(Whose::Peer(id), stream.idle, is_patient);
-            request.set_items(Items::received(Inflow::new(Arc::clone(&self.shared), id), self.caps, taken));
-        }
-        let mut work = Work::new(id, context, &self.shared, &dispatch);
-        if descriptor.is_some_and(|method| method.oneway) {
-            if !self.accept_oneway(id) {
-                return work.refused();
-            }
-            work.set_oneway();
-        }
-        if !work.begin(|| dispatch.handle(request)) {
-            return;
-        }
-        let blocking = descriptor.is_some_and(|method| method.blocking);
-        if inline && !blocking {
-            if std::mem::take(&mut self.spawned) {
-                self.shared.keeper.make_way();
-            }
-            let mut cx = Context::from_waker(Waker::noop());
-            if work.poll_handler(&mut cx).is_ready() {
-                return;
-            }
-        }
-        // The end of a oneway call is not the end of its handler; any other one may have been stopped meanwhile.
-        let oneway = descriptor.is_some_and(|method| method.oneway);
-        if !oneway && !self.shared.with(|core| core.note_running(id, work.stop_signal())) {
-            return drop(work);
-        }
-        // The machine watches over the time of a call until it is over, which a oneway call is already.
-        let until = deadline.filter(|_| oneway).map(|deadline| Instant::from_std(deadline.instant()));
-        let work = async move {
-            match until {
-                Some(until) => drop(tokio::time::timeout_at(until, work).await),
-                None => work.await,
-            }
-        };
-        if blocking {
-            let runtime = Handle::current();
-            tokio::task::spawn_blocking(move || runtime.block_on(work));
-        } else {
-            tokio::spawn(work);
-            self.spawned = true;
-        }
-    }
-
-    fn context(&self, method: &MethodName, bound: Option<Deadline>, metadata: Metadata) -> call::Context {
-        let (name, peer) = (Arc::clone(&method.name), self.peer.clone());
-        call::Context::new(name, bound, metadata, peer, clock::now, Some(self.shared.clone()))
-    }
-
-    /// Answers a oneway call before its handler runs, unless too many of them are at work.
-    fn accept_oneway(&self, id: crate::proto::CallId) -> bool {
-        let limit = self.in_flight;
-        let accepted = self.shared.with(|core| {
-            let room = core.oneway < limit;
-            core.oneway += usize::from(room);
-            room
-        });
-        let answer = if accepted {
-            Ok(Response::value(Payload::new(nil())))
-        } else {
-            let text = format!("{limit} oneway calls of this connection are at work already (`in_flight`)");
-            Err(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text).with_resend())
-        };
-        self.shared.answer(id, answer, Metadata::new());
-        accepted
-    }
-
-    fn route(&mut self, method: &MethodName, dispatch: &dyn Dispatch) -> Option<Route> {
-        let Some(number) = method.number else { return dispatch.route(&method.name) };
-        let at = number as usize;
-        if at >= self.routes.len() {
-            self.routes.resize(at + 1, None);
-        }
-        *self.routes[at].get_or_insert_with(|| dispatch.route(&method.name))
-    }
-
     /// Writes what is framed.
     fn write(&mut self, cx: &mut Context<'_>) {
-        if !self.shared.wants_write() && self.writing.is_idle() {
+        let (wants_write, has_company) = self.shared.wants_write();
+        if !wants_write && self.writing.is_idle() {
             self.yielded = false;
             return;
         }
         // On a multi-threaded scheduler this task runs before the other callers that are ready too, and would write
         // one frame at a time; one yield lets them all put theirs in. A single call in flight waits for nobody.
-        if !self.yielded && self.shared.has_company() {
+        if !self.yielded && has_company {
             self.yielded = true;
             cx.waker().wake_by_ref();
             return;
@@ -340,24 +204,22 @@ impl Task {
     }
 
     /// Does what events ask for beyond waking and stopping; tells the end if it has come.
-    fn after(&mut self) -> Option<Option<ConnectionError>> {
-        let after = self.shared.with(|core| core.take_aftermath());
+    fn after(&mut self, after: Aftermath) -> Option<Option<ConnectionError>> {
         if let Some(hello) = after.ready {
-            self.peer.introduce(&hello.name, hello.instance);
+            self.starting.introduce(&hello.name, hello.instance);
         }
         if after.retired {
             self.lifecycle.retired();
         }
         after.failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
-        if let Some(dispatch) = &self.serving {
+        if let Some(dispatch) = self.starting.serving() {
             after.refused.into_iter().for_each(|why| dispatch.refused(why));
         }
         after.closed
     }
 
     /// Sees to it that the task is woken for the machine's next timer.
-    fn arm(&mut self, cx: &mut Context<'_>) {
-        let Some(due) = self.shared.core.lock().machine.poll_timeout().map(Instant::from_std) else { return };
+    fn arm(&mut self, due: Instant, cx: &mut Context<'_>) {
         let early = self.sleep.as_ref().is_some_and(|sleep| sleep.deadline() <= due);
         if early {
             return;

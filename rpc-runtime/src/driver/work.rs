@@ -4,18 +4,19 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::{self, Poll, Waker};
 
 use tracing::Span;
 
 use crate::call::{
-    Batch, CallResult, Code, Context, Delivery, HandlerFuture, Items, Peer, Response, RpcError,
+    Batch, CallResult, Code, Context, Delivery, HandlerFuture, Items, Metadata, Peer, Response, RpcError,
 };
+use crate::driver::answer::{into_answer, into_end};
 use crate::driver::dispatch::{Dispatch, Finish};
 use crate::driver::shared::Shared;
 use crate::driver::stop::StopSignal;
 use crate::driver::streams::{Pump, Pumped, Whose};
-use crate::proto::{CallId, Refusal};
+use crate::proto::{Answer, CallId, Refusal};
 
 /// A handler at work: a future that ends by answering its call.
 ///
@@ -25,6 +26,8 @@ use crate::proto::{CallId, Refusal};
 ///      │ └──── stop signal ──▶ dropped within its context, then `stopped`, unless its call is oneway and long over
 ///      └────── the task is dropped (its runtime ends) ──▶ the same
 /// ```
+///
+/// One that is done may serve the next call of its connection.
 pub(super) struct Work {
     id: CallId,
     context: Context,
@@ -34,7 +37,8 @@ pub(super) struct Work {
     doing: Option<Doing>,
     shared: Arc<Shared>,
     dispatch: Arc<dyn Dispatch>,
-    stop: Arc<StopSignal>,
+    /// Made when somebody may have to stop it.
+    stop: Option<Arc<StopSignal>>,
     /// The number of a oneway call: it is over on the wire, and only the handler still runs.
     oneway: Option<usize>,
 }
@@ -59,47 +63,65 @@ impl Work {
         shared: &Arc<Shared>,
         dispatch: &Arc<dyn Dispatch>,
     ) -> Self {
-        let span = tracing::debug_span!(
-            "call",
-            rpc.system.name = "traitwire",
-            rpc.method = context.method(),
-            network.peer.address = context.peer().map(Peer::address),
-        );
-        Self {
-            id,
-            context,
-            span,
-            doing: None,
-            shared: Arc::clone(shared),
-            dispatch: Arc::clone(dispatch),
-            stop: Arc::default(),
-            oneway: None,
-        }
+        let (shared, dispatch) = (Arc::clone(shared), Arc::clone(dispatch));
+        let span = span(&context);
+        Self { id, context, span, doing: None, shared, dispatch, stop: None, oneway: None }
     }
 
-    /// Begins: calls the handler for its future, which may panic too. Whether there is still something to poll.
-    pub(super) fn begin(&mut self, begin: impl FnOnce() -> HandlerFuture) -> bool {
+    /// The context of a call that is over.
+    pub(super) fn take_context(&mut self) -> Context {
+        std::mem::take(&mut self.context)
+    }
+
+    /// Serves the next call.
+    pub(super) fn renew(&mut self, id: CallId, context: Context) {
+        debug_assert!(self.doing.is_none(), "it is done with the last one");
+        self.id = id;
+        self.span = span(&context);
+        self.context = context;
+        self.stop = None;
+        self.oneway = None;
+    }
+
+    /// Begins: calls the handler for its future, and polls that if `is_inline`. Either may panic.
+    ///
+    /// Ready when the call is over: with the answer, unless that was given before.
+    pub(super) fn begin(
+        &mut self,
+        begin: impl FnOnce(&dyn Dispatch) -> HandlerFuture,
+        is_inline: bool,
+    ) -> Poll<Option<Answer>> {
         self.dispatch.started();
-        match catch_unwind(AssertUnwindSafe(|| self.span.in_scope(|| self.context.enter(begin)))) {
-            Ok(handler) => {
-                self.doing = Some(Doing::Answering(handler));
-                true
+        let Self { span, context, doing, dispatch, .. } = self;
+        let begin = || match doing.insert(Doing::Answering(begin(&**dispatch))) {
+            Doing::Answering(handler) if is_inline => {
+                Pin::new(handler).poll(&mut task::Context::from_waker(Waker::noop()))
             }
-            Err(panic) => {
-                self.panicked(panic);
-                false
-            }
+            _ => Poll::Pending,
+        };
+        match catch_unwind(AssertUnwindSafe(|| span.in_scope(|| context.enter(begin)))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => match self.answered(result) {
+                Some(end) => Poll::Ready(end),
+                None => self.poll_handler(&mut task::Context::from_waker(Waker::noop())),
+            },
+            Err(panic) => Poll::Ready(self.panicked(panic)),
         }
     }
 
     /// The call was refused before the handler was asked for.
-    pub(super) fn refused(self) {
+    pub(super) fn refused(&self) {
         self.dispatch.refused(Refusal::Overload);
     }
 
     /// The call is over on the wire; its handler is counted by itself.
     pub(super) fn set_oneway(&mut self) {
-        self.oneway = Some(self.dispatch.oneway_began(self.stop_signal()));
+        let stop = self.stop_signal();
+        self.oneway = Some(self.dispatch.oneway_began(stop));
+    }
+
+    pub(super) const fn is_oneway(&self) -> bool {
+        self.oneway.is_some()
     }
 
     fn oneway_finished(&self, number: usize) {
@@ -107,17 +129,17 @@ impl Work {
         self.dispatch.oneway_ended(number);
     }
 
-    pub(super) fn stop_signal(&self) -> Arc<StopSignal> {
-        Arc::clone(&self.stop)
+    pub(super) fn stop_signal(&mut self) -> Arc<StopSignal> {
+        Arc::clone(self.stop.get_or_insert_default())
     }
 
-    /// Polls the handler, and answers if it is done.
-    pub(super) fn poll_handler(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+    /// Polls the handler, and says what is to be answered when it is done.
+    fn poll_handler(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Answer>> {
         loop {
-            let (context, span) = (&self.context, &self.span);
+            let Self { context, span, .. } = self;
             let (shared, whose) = (&*self.shared, Whose::Peer(self.id));
             let polled = match &mut self.doing {
-                None => return Poll::Ready(()),
+                None => return Poll::Ready(None),
                 Some(Doing::Answering(handler)) => {
                     let poll = || span.in_scope(|| context.enter(|| Pin::new(handler).poll(cx)));
                     catch_unwind(AssertUnwindSafe(poll)).map(|polled| polled.map(Ended::Answer))
@@ -132,18 +154,32 @@ impl Work {
             };
             match polled {
                 Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(Ended::Answer(Ok(mut response)))) if response.items().is_some() => {
-                    // ## Answering => Streaming: the handler has returned its stream.
-                    if let Some(items) = response.take_items() {
-                        self.open(items, response);
+                Ok(Poll::Ready(Ended::Answer(result))) => {
+                    if let Some(end) = self.answered(result) {
+                        return Poll::Ready(end);
                     }
                 }
-                Ok(Poll::Ready(Ended::Answer(result))) => self.ended(result, false),
-                Ok(Poll::Ready(Ended::Stream(Pumped::End(result)))) => self.ended(result, true),
+                Ok(Poll::Ready(Ended::Stream(Pumped::End(result)))) => {
+                    return Poll::Ready(self.ended(result, into_end));
+                }
                 // The call is over, and the signal to stop is on its way.
                 Ok(Poll::Ready(Ended::Stream(Pumped::Over))) => return Poll::Pending,
-                Err(panic) => self.panicked(panic),
+                Err(panic) => return Poll::Ready(self.panicked(panic)),
             }
+        }
+    }
+
+    /// The handler has returned; none if it goes on with a stream.
+    fn answered(&mut self, result: CallResult) -> Option<Option<Answer>> {
+        match result {
+            Ok(mut response) if response.items().is_some() => {
+                // ## Answering => Streaming: the handler has returned its stream.
+                if let Some(items) = response.take_items() {
+                    self.open(items, response);
+                }
+                None
+            }
+            result => Some(self.ended(result, into_answer)),
         }
     }
 
@@ -157,22 +193,23 @@ impl Work {
         self.doing = Some(Doing::Streaming(Pump::new(items)));
     }
 
-    fn ended(&mut self, result: CallResult, streamed: bool) {
+    fn ended(
+        &mut self,
+        result: CallResult,
+        into_answer: fn(CallResult, Metadata) -> Answer,
+    ) -> Option<Answer> {
         let finish = match &result {
             Ok(_) => Finish::Answered,
             Err(error) if error.delivery() == Delivery::Refused => Finish::Refused(error.code()),
             Err(error) => Finish::Failed(error.code()),
         };
         self.drop_handler();
-        if streamed {
-            self.shared.end_stream(self.id, result, self.context.take_reply_metadata());
-        } else {
-            self.answer(result);
-        }
+        let answer = self.answer(|metadata| into_answer(result, metadata));
         self.dispatch.finished(finish);
+        answer
     }
 
-    fn panicked(&mut self, panic: Box<dyn Any + Send>) {
+    fn panicked(&mut self, panic: Box<dyn Any + Send>) -> Option<Answer> {
         let text = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
@@ -183,15 +220,18 @@ impl Work {
         self.drop_handler();
         // What the panic said stays here: it may hold what the caller must not see.
         let error = RpcError::new(Code::INTERNAL, Delivery::Executed, "the handler panicked");
-        self.answer(Err(error));
+        let answer = self.answer(|metadata| into_answer(Err(error), metadata));
         self.dispatch.finished(Finish::Panicked);
+        answer
     }
 
-    fn answer(&self, result: CallResult) {
-        if let Some(number) = self.oneway {
-            self.oneway_finished(number);
-        } else {
-            self.shared.answer(self.id, result, self.context.take_reply_metadata());
+    fn answer(&self, answer: impl FnOnce(Metadata) -> Answer) -> Option<Answer> {
+        match self.oneway {
+            Some(number) => {
+                self.oneway_finished(number);
+                None
+            }
+            None => Some(answer(self.context.take_reply_metadata())),
         }
     }
 
@@ -208,14 +248,24 @@ impl Work {
 
     /// Drops the handler within its context; a panic in its `Drop` is its own affair.
     fn drop_handler(&mut self) {
-        let doing = self.doing.take();
-        let drop_it = || self.span.in_scope(|| self.context.enter(|| drop(doing)));
+        let Some(doing) = self.doing.take() else { return };
+        let Self { context, span, .. } = self;
+        let drop_it = || span.in_scope(|| context.enter(|| drop(doing)));
         let dropped = catch_unwind(AssertUnwindSafe(drop_it));
         if let Err(panic) = dropped {
             discard(panic);
             tracing::error!(method = self.context.method(), "a handler panicked while it was dropped");
         }
     }
+}
+
+fn span(context: &Context) -> Span {
+    tracing::debug_span!(
+        "call",
+        rpc.system.name = "traitwire",
+        rpc.method = context.method(),
+        network.peer.address = context.peer().map(Peer::address),
+    )
 }
 
 /// Drops what a panic carries, which may panic as well; what that one carries is leaked rather than tried again.
@@ -229,11 +279,15 @@ impl Future for Work {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        if self.doing.is_some() && self.stop.is_set(cx) {
+        if self.doing.is_some() && self.stop.as_ref().is_some_and(|stop| stop.is_set(cx)) {
             self.stopped();
             return Poll::Ready(());
         }
-        self.poll_handler(cx)
+        self.poll_handler(cx).map(|answer| {
+            if let Some(answer) = answer {
+                self.shared.answer(self.id, answer);
+            }
+        })
     }
 }
 

@@ -39,7 +39,7 @@ pub fn unimplemented(service: &'static ServiceDescriptor, request: &Request) -> 
 
 /// Waits until the call's connection has room for another answer.
 pub async fn room() {
-    Context::current().room_for_answer().await;
+    Context::room_for_answer().await;
 }
 
 /// The answer that a handler has returned, encoded.

@@ -198,6 +198,16 @@ pub enum Answer {
     Error(RpcError),
 }
 
+impl Answer {
+    /// The bytes of its payload.
+    pub const fn size(&self) -> usize {
+        match self {
+            Self::Reply { payload, .. } | Self::App { detail: payload, .. } => payload.len(),
+            Self::End { .. } | Self::Error(_) => 0,
+        }
+    }
+}
+
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -227,7 +237,7 @@ pub enum Event {
         /// How.
         outcome: Received,
         /// The call itself, if no handler saw it and the same bytes may succeed elsewhere.
-        unseen: Option<OutgoingCall>,
+        unseen: Option<Box<OutgoingCall>>,
         /// Items that came before the end and have not been taken.
         unread: VecDeque<Batch>,
     },

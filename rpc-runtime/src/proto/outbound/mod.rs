@@ -511,7 +511,7 @@ impl Outbound {
         let (Some(gone), unread) = self.forget(key, tools) else { return };
         let may_resend = !begun && matches!(&outcome, Received::Error(error) if error.is_resend());
         let unseen = match may_resend {
-            true => Some(gone),
+            true => Some(Box::new(gone)),
             false => {
                 put_buffer(gone.arguments);
                 None
