@@ -1,4 +1,4 @@
-//! Owns [`roll`], the one place where the runtime asks for chance, and [`Dice`], a small generator that a seed determines.
+//! Owns [`roll`], the one place where the runtime asks for chance, and `Dice`, a small generator that a seed determines.
 //! Does not decide anything: machines take what is rolled as an argument.
 
 use std::hash::{BuildHasher, RandomState};
