@@ -23,7 +23,7 @@
 //! | a call with a stream in all | no limit | `total_timeout` of the same, `#[rpc(total_timeout = "…")]` |
 //! | connecting | 2 s | [`ChannelBuilder::connect_timeout`] |
 //! | handshake of a transport, and again the peer's HELLO | 10 s | `handshake_timeout` of both builders |
-//! | handshakes of transports at a time, of a server | 1,024 | |
+//! | handshakes of transports at a time, of a server | 1,024 | [`ServerBuilder::handshakes`] |
 //! | reconnecting | at once, then 1 s × 1.6 ± 20 % up to 30 s | |
 //! | a message | 16 MiB | `message` of both builders |
 //! | nesting | 64 | `depth` of both builders |

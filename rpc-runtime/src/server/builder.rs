@@ -10,6 +10,7 @@ use crate::limits;
 use crate::observe::Observer;
 use crate::proto::Config;
 use crate::server::core::Core;
+use crate::server::handshakes::Handshakes;
 use crate::server::router::Router;
 use crate::server::serving::{BindError, Drained, ServerHandle, Stop, serve};
 use crate::transport::{Listener, Transport, Transports};
@@ -113,6 +114,7 @@ pub struct ServerBuilder {
     config: Config,
     caps: Caps,
     connections: usize,
+    handshakes: usize,
     grace: Duration,
 }
 
@@ -126,6 +128,7 @@ impl Default for ServerBuilder {
             config: Config::default(),
             caps: Caps::default(),
             connections: limits::CONNECTIONS,
+            handshakes: limits::HANDSHAKES,
             grace: limits::GRACE,
         }
     }
@@ -166,6 +169,13 @@ impl ServerBuilder {
     /// How many connections are served at a time; further ones are turned away with a word. 10,000.
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// How many handshakes of transports (TLS) are under way at a time, at least one; of further ones the oldest gives way.
+    /// 1,024.
+    pub const fn handshakes(mut self, handshakes: usize) -> Self {
+        self.handshakes = handshakes;
         self
     }
 
@@ -258,7 +268,9 @@ impl ServerBuilder {
         let router = Arc::new(Router::new(self.services));
         let innermost: Arc<dyn Handler> = router.clone();
         let handler = self.layers.into_iter().fold(innermost, |inner, layer| layer(inner));
-        let core = Core::new(router, handler, self.observer, self.config, self.caps, self.connections);
+        let handshakes = Handshakes::new(self.handshakes, self.config.handshake);
+        let core =
+            Core::new(router, handler, self.observer, self.config, self.caps, self.connections, handshakes);
         let (listeners, addresses) = (Vec::new(), Vec::new());
         let server = Server {
             core,

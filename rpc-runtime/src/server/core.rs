@@ -44,10 +44,10 @@ impl Core {
         config: Config,
         caps: Caps,
         limit: usize,
+        handshakes: Arc<Handshakes>,
     ) -> Arc<Self> {
         let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
         let oneway = Mutex::default();
-        let handshakes = Handshakes::new(limits::HANDSHAKES, config.handshake);
         Arc::new(Self {
             router,
             handler,
@@ -78,9 +78,9 @@ impl Core {
             }
         });
         if let Some(peer) = gave_way {
-            let why = "too many handshakes at a time: the oldest gives way";
+            let why = "too many handshakes at a time (`handshakes`): the oldest gives way";
             // Only at `debug`: it takes many strangers to come here, and they could fill the log.
-            tracing::debug!(%peer, limit = limits::HANDSHAKES, "{why}");
+            tracing::debug!(%peer, "{why}");
             self.tell(|observer| observer.handshake_failed(&peer, why));
         }
     }
@@ -267,7 +267,9 @@ pub(crate) struct Local(Arc<Core>);
 impl Local {
     pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Self {
         let router = Arc::new(Router::new(services));
-        Self(Core::new(router.clone(), router, None, Config::default(), Caps::default(), usize::MAX))
+        let handshakes = Handshakes::new(limits::HANDSHAKES, limits::HANDSHAKE);
+        let (config, caps) = (Config::default(), Caps::default());
+        Self(Core::new(router.clone(), router, None, config, caps, usize::MAX, handshakes))
     }
 
     /// Serves the other end of a pipe.

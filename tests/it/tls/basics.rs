@@ -1,59 +1,14 @@
 //! Encryption, names and identities between two honest sides, and what they say when one of them speaks no TLS.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use traitwire::observe::Observer;
 use traitwire::tls::{CertifiedKey, ClientTls, ServerTls, dev};
-use traitwire::{
-    Channel, Code, Context, Delivery, Handler, HandlerFuture, Payload, Request, Response, Server,
-};
+use traitwire::{Channel, Code, Delivery, Server};
 
 use super::super::support::{Hand, call};
-
-/// Runs a server with these settings, and hears of handshakes that fail.
-pub(crate) async fn serve(tls: ServerTls) -> (String, mpsc::UnboundedReceiver<String>) {
-    let (failures, failed) = mpsc::unbounded_channel();
-    let server = Server::builder()
-        .service(Hand::default())
-        .layer(Names)
-        .observer(Arc::new(Failures(failures)))
-        .tls(tls)
-        .bind("tls://127.0.0.1:0")
-        .await
-        .unwrap();
-    let uri = server.addresses()[0].clone();
-    tokio::spawn(server.serve());
-    (uri, failed)
-}
-
-struct Failures(mpsc::UnboundedSender<String>);
-
-impl Observer for Failures {
-    fn handshake_failed(&self, peer: &str, why: &str) {
-        assert!(peer.starts_with("tls://127.0.0.1:"), "{peer}");
-        let _ = self.0.send(why.to_owned());
-    }
-}
-
-/// A layer that answers `Hand.context` with the identity of the caller, before any service is asked.
-struct Names(Arc<dyn Handler>);
-
-impl Handler for Names {
-    fn handle(&self, request: Request) -> HandlerFuture {
-        if request.method() != "Hand.context" {
-            return self.0.handle(request);
-        }
-        let of_request = request.peer().and_then(|peer| peer.identity()).cloned();
-        assert_eq!(Context::current().peer().and_then(|peer| peer.identity()), of_request.as_ref());
-        let told = of_request
-            .map_or_else(|| "nobody".to_owned(), |identity| format!("{identity} ({})", identity.subject()));
-        HandlerFuture::ready(Ok(Response::value(Payload::new(told.into_bytes()))))
-    }
-}
+use super::serving::{folder, serve};
 
 async fn who(channel: &Channel) -> String {
     String::from_utf8(call(channel, "Hand.context", "").await.unwrap()).unwrap()
@@ -184,11 +139,4 @@ async fn a_server_without_a_certificate_cannot_be_bound() {
     let error = bind(Server::builder().tls(ServerTls::new(missing))).await.unwrap_err().to_string();
     assert!(error.contains("cannot read `") && error.contains("none.pem"), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
-}
-
-/// A folder of this test's own.
-pub(crate) fn folder(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("traitwire-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }

@@ -37,8 +37,9 @@ impl Ca {
     /// When the machine has no random numbers.
     pub fn new() -> Result<Self, TlsError> {
         let key = KeyPair::generate().map_err(failed)?;
-        let pem = params().self_signed(&key).map_err(failed)?.pem();
-        Ok(Self { issuer: Issuer::new(params(), key), pem })
+        let params = params(&key);
+        let pem = params.self_signed(&key).map_err(failed)?.pem();
+        Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
     /// The one in this folder, as `ca.pem` and `ca.key`; a new one if there is none yet.
@@ -58,7 +59,7 @@ impl Ca {
         }
         let (pem, key) = (read(&certificate)?, read(&key)?);
         let key = KeyPair::from_pem(&key).map_err(failed)?;
-        Ok(Self { issuer: Issuer::new(params(), key), pem })
+        Ok(Self { issuer: Issuer::new(params(&key), key), pem })
     }
 
     /// Its certificate, in PEM: what others have to believe.
@@ -130,11 +131,14 @@ impl std::fmt::Debug for Ca {
     }
 }
 
-/// What every one of them is called: a certificate names its issuer, so it stays the same when it is read from a folder.
-fn params() -> CertificateParams {
+/// What it is called: a certificate names its issuer, so the name is of the key, and the same when that is read from a
+/// folder. Two of one name would be taken for each other, and a wrong CA for a wrong signature.
+fn params(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
+    let digest: String =
+        params.key_identifier(key).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "traitwire development CA");
+    params.distinguished_name.push(DnType::CommonName, format!("traitwire development CA {digest}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params

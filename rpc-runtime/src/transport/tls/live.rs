@@ -84,7 +84,7 @@ impl<S: Settings> Live<S> {
                 }
             }
         };
-        match (self.reload().await, made) {
+        match (self.read(Found::ByLooking).await, made) {
             (Ok(_), _) => {}
             (Err(_), Some(old)) => return Ok(old),
             (Err(error), None) => return Err(error),
@@ -92,21 +92,25 @@ impl<S: Settings> Live<S> {
         self.now.lock().made.clone().ok_or(TlsError::NoCertificate)
     }
 
-    /// Reads the files now.
+    /// Reads the files now: whoever asks for it has written them.
     pub(super) async fn reload(&self) -> Result<Reloaded, TlsError> {
+        self.read(Found::ByBeingTold).await
+    }
+
+    async fn read(&self, found: Found) -> Result<Reloaded, TlsError> {
         let _reading = self.reading.lock().await;
         let (settings, of) = {
             let now = self.now.lock();
             (now.settings.clone(), now.of.clone())
         };
-        let made = make(&settings, of.as_ref()).await;
+        let made = make(&settings, of.as_ref(), found).await;
         self.take(settings, made)
     }
 
     /// Uses other settings from now on, if they can be used.
     pub(super) async fn replace(&self, settings: S) -> Result<Reloaded, TlsError> {
         let _reading = self.reading.lock().await;
-        let made = make(&settings, None).await;
+        let made = make(&settings, None, Found::ByBeingTold).await;
         self.take(settings, made)
     }
 
@@ -147,22 +151,35 @@ struct Made<S: Settings> {
     of: Contents,
 }
 
+/// How a change comes to be known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    ByBeingTold,
+    /// Whoever writes the files may be at it still.
+    ByLooking,
+}
+
 /// Reads the files and makes something of them; `None` if they are as they were.
 ///
-/// Whoever writes them may be at it: what has changed counts only when it stays the same for a moment. That does not
-/// find a writer that rests for longer, so the pair is checked too: a key that is not the certificate's is an error.
-async fn make<S: Settings>(settings: &S, old: Option<&Contents>) -> Result<Option<Made<S>>, TlsError> {
+/// A change that was found by looking counts only when the files stay the same for a moment. That does not find a writer
+/// who rests for longer, so the pair is checked too: a key that is not the certificate's is an error.
+async fn make<S: Settings>(
+    settings: &S,
+    old: Option<&Contents>,
+    found: Found,
+) -> Result<Option<Made<S>>, TlsError> {
     let mut read = Contents::of(settings.sources()).await?;
-    if old.is_some() {
-        for _ in 0..LOOKS {
-            if old == Some(&read) {
-                return Ok(None);
-            }
-            tokio::time::sleep(limits::CERTIFICATES_SETTLE).await;
-            let again = Contents::of(settings.sources()).await?;
-            if std::mem::replace(&mut read, again.clone()) == again {
-                break;
-            }
+    for _ in 0..LOOKS {
+        if old == Some(&read) {
+            return Ok(None);
+        }
+        if old.is_none() || found == Found::ByBeingTold {
+            break;
+        }
+        tokio::time::sleep(limits::CERTIFICATES_SETTLE).await;
+        let again = Contents::of(settings.sources()).await?;
+        if std::mem::replace(&mut read, again.clone()) == again {
+            break;
         }
     }
     let (settings, of) = (settings.clone(), read.clone());
@@ -191,4 +208,83 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(TlsError::Unusable { what: "the configuration".to_owned(), fault: error.to_string() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Makes a text of a file, unless it says that it is bad.
+    #[derive(Clone)]
+    struct Text(PathBuf);
+
+    impl Settings for Text {
+        type Made = String;
+
+        fn sources(&self) -> Vec<Source> {
+            vec![Source::file(&self.0)]
+        }
+
+        fn make(&self, contents: &Contents) -> Result<String, TlsError> {
+            let text = String::from_utf8_lossy(contents.iter().next().unwrap()).into_owned();
+            if text.contains("bad") { Err(TlsError::NoCertificate) } else { Ok(text) }
+        }
+    }
+
+    async fn current(live: &Live<Text>) -> String {
+        live.current().await.unwrap().to_string()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_after_ten_seconds_takes_what_has_changed_and_keeps_what_it_cannot_use() {
+        let path = std::env::temp_dir().join(format!("traitwire-live-{}", std::process::id()));
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        let live = Live::new(Text(path.clone()));
+        assert!(live.current().await.is_err(), "there is nothing yet");
+        write("one");
+        assert_eq!(current(&live).await, "one");
+        write("two");
+        tokio::time::advance(limits::CERTIFICATES_CHECK - Duration::from_millis(1)).await;
+        assert_eq!(current(&live).await, "one", "nobody looks before its time");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(current(&live).await, "two");
+
+        write("bad");
+        tokio::time::advance(limits::CERTIFICATES_CHECK).await;
+        assert_eq!(current(&live).await, "two");
+        assert!(live.reload().await.is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert!(live.reload().await.is_err());
+        assert_eq!(current(&live).await, "two");
+        write("two");
+        assert_eq!(live.reload().await.unwrap(), Reloaded::Unchanged);
+        write("three");
+        assert_eq!(live.reload().await.unwrap(), Reloaded::Changed);
+        assert_eq!(current(&live).await, "three");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_at_work_is_waited_for_and_others_do_not_wait() {
+        let path = std::env::temp_dir().join(format!("traitwire-writer-{}", std::process::id()));
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        let live = Arc::new(Live::new(Text(path.clone())));
+        write("one");
+        assert_eq!(current(&live).await, "one");
+        write("half");
+        tokio::time::advance(limits::CERTIFICATES_CHECK).await;
+        let finder = tokio::spawn({
+            let live = Arc::clone(&live);
+            async move { current(&live).await }
+        });
+        // The finder has read the half, and waits for it to settle.
+        tokio::time::sleep(limits::CERTIFICATES_SETTLE / 2).await;
+        assert_eq!(current(&live).await, "one");
+        write("whole");
+        assert_eq!(finder.await.unwrap(), "whole");
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -109,6 +109,9 @@ fn of(side: Side, error: &Error) -> String {
         Error::PeerIncompatible(fault) => {
             format!("the {peer} has nothing in common with this side: {fault:?}")
         }
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+            format!("the {peer} breaks TLS: {error}")
+        }
         Error::PeerMisbehaved(fault) => format!("the {peer} breaks TLS: {fault:?}"),
         Error::DecryptError => {
             format!("what the {peer} sent cannot be decrypted: somebody changed it on its way")
