@@ -77,3 +77,27 @@ fn breaker() {
     ];
     prints("breaker", &lines);
 }
+
+#[test]
+fn tls() {
+    let lines = [
+        "good day, Ada",
+        "Changed: good day, Grace",
+        "it is not for `localhost`, but for ",
+        "no trusted root leads to it",
+        "does not speak traitwire, but TLS",
+    ];
+    prints("tls", &lines);
+}
+
+#[test]
+fn mtls_identity() {
+    let lines = [
+        "500 cents of spiffe://shop/basket",
+        "not allowed to spiffe://shop/basket",
+        "500 cents to spiffe://shop/billing",
+        "the server asks for a certificate",
+        "no root that it trusts leads to it",
+    ];
+    prints("mtls_identity", &lines);
+}

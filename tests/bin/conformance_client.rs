@@ -1,4 +1,4 @@
-//! `conformance-client --connect URI`: reads one call a line as JSON, starts each at once, and prints one line as each
+//! `conformance-client --connect URI [--tls-ca FILE] [--client-cert FILE --client-key FILE]`: reads one call a line as JSON, starts each at once, and prints one line as each
 //! ends, before it one for each item of a stream. Serves `Callback` on the same connection. Leaves with 0 when the input
 //! ends and all calls have ended, with 2 if a line could not be read.
 #![expect(clippy::print_stderr, reason = "a program that talks on its standard streams")]
@@ -15,18 +15,16 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use traitwire::{CallError, CallOptions, Channel, RpcError};
-use traitwire_tests::{Answering, CallbackServer, Dynamic, from_json, metadata_from_json, to_json};
+use traitwire_tests::{
+    Answering, CallbackServer, Dynamic, TlsOptions, from_json, metadata_from_json, to_json,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [option, uri] = arguments.as_slice() else { return usage("it takes `--connect URI`") };
-    if option != "--connect" {
-        return usage(&format!("unknown option `{option}`; known is --connect"));
-    }
-    let channel = match Channel::builder().service(CallbackServer::new(Answering)).lazy(uri) {
+    let channel = match channel(&arguments) {
         Ok(channel) => channel,
-        Err(error) => return usage(error.message()),
+        Err(mistake) => return usage(&mistake),
     };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut calls = JoinSet::new();
@@ -44,9 +42,23 @@ async fn main() -> ExitCode {
     if all_read { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
+fn channel(arguments: &[String]) -> Result<Channel, String> {
+    let (mut uri, mut tls) = (None, TlsOptions::default());
+    for pair in arguments.chunks(2) {
+        let [option, value] = pair else { return Err(format!("`{}` wants a value", pair[0])) };
+        match option.as_str() {
+            "--connect" => uri = Some(value),
+            _ if tls.take(option, value) => {}
+            _ => return Err(format!("unknown option `{option}`")),
+        }
+    }
+    let builder = Channel::builder().service(CallbackServer::new(Answering)).tls(tls.client()?);
+    builder.lazy(uri.ok_or("`--connect` is missing")?).map_err(|error| error.message().to_owned())
+}
+
 fn usage(mistake: &str) -> ExitCode {
     eprintln!("conformance-client: {mistake}");
-    eprintln!("usage: conformance-client --connect URI");
+    eprintln!("usage: conformance-client --connect URI {}", TlsOptions::USAGE);
     ExitCode::from(2)
 }
 

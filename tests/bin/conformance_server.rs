@@ -1,5 +1,6 @@
-//! `conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]…`: serves trait `Conformance`. Prints
-//! `listening URI` as its first line; drains on SIGTERM, leaves at once on a second one. Exit 0 after a full drain, 1 if
+//! `conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]…`: serves trait `Conformance`, over TLS with
+//! `--tls-cert FILE --tls-key FILE`; with `--tls-ca FILE` clients have to show a certificate, as the server itself does by
+//! `--client-cert FILE --client-key FILE` where it calls on. Prints `listening URI` as its first line; drains on SIGTERM, leaves at once on a second one. Exit 0 after a full drain, 1 if
 //! calls were cut, 2 for usage.
 #![expect(
     clippy::print_stdout,
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use traitwire::{Server, ServerBuilder};
-use traitwire_tests::{ConformanceServer, Exerciser};
+use traitwire::{Channel, Server, ServerBuilder};
+use traitwire_tests::{ConformanceServer, Exerciser, TlsOptions};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         Err(mistake) => {
             eprintln!("conformance-server: {mistake}");
             eprintln!("usage: conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]...");
+            eprintln!("       {}", TlsOptions::USAGE);
             ExitCode::from(2)
         }
     }
@@ -35,6 +37,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &[String]) -> Result<usize, String> {
     let (mut listen, mut service, mut limits) = (None, Exerciser::default(), Vec::new());
+    let mut tls = TlsOptions::default();
     let mut arguments = arguments.iter();
     while let Some(option) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{option}` wants a value"))?;
@@ -45,7 +48,8 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
                     .map_err(|error| format!("`{value}`: {error}"))?;
             }
             "--limit" => limits.push(value),
-            _ => return Err(format!("unknown option `{option}`; known are --listen, --ledger, --limit")),
+            _ if tls.take(option, value) => {}
+            _ => return Err(format!("unknown option `{option}`")),
         }
     }
     let listen = listen.ok_or("`--listen` is missing")?;
@@ -55,9 +59,12 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
     for limit in limits {
         builder = set_limit(builder, limit, &mut keepalive)?;
     }
+    if let Some(tls) = tls.server()? {
+        builder = builder.tls(tls);
+    }
     let server = builder.bind(listen).await.map_err(|error| error.to_string())?;
     let address = server.addresses()[0].clone();
-    service.listens_at(&address);
+    service.listens_at(&address, Channel::builder().tls(tls.client()?));
     println!("listening {address}");
     // Whoever started this waits for the line.
     let _ = std::io::stdout().flush();

@@ -4,6 +4,7 @@
 mod dynamic;
 mod json;
 mod service;
+mod tls;
 
 pub use dynamic::Dynamic;
 pub use json::{from_json, metadata_from_json, to_json};
@@ -11,3 +12,4 @@ pub use service::{
     Answering, Callback, CallbackClient, CallbackServer, Conformance, ConformanceClient, ConformanceError,
     ConformanceServer, Counts, Exerciser, Item, Tree,
 };
+pub use tls::TlsOptions;

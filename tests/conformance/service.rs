@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt, stream};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use traitwire::observe::Counters;
-use traitwire::{Context, RpcError, Streaming, rpc_service};
+use traitwire::{ChannelBuilder, Context, RpcError, Streaming, rpc_service};
 
 /// Methods that between them touch every promise of the protocol.
 #[rpc_service]
@@ -186,7 +186,8 @@ pub struct Exerciser {
 struct Shared {
     counters: Arc<Counters>,
     /// Where it listens, once it does.
-    address: OnceLock<String>,
+    /// Where the service itself is reached.
+    own: OnceLock<(String, ChannelBuilder)>,
     ledger: Option<File>,
     runs: Mutex<HashMap<String, u64>>,
 }
@@ -208,8 +209,8 @@ impl Exerciser {
     }
 
     /// Says where it listens, for [`Conformance::chain`]. Only the first word counts.
-    pub fn listens_at(&self, address: &str) {
-        let _ = self.shared.address.set(address.to_owned());
+    pub fn listens_at(&self, address: &str, builder: ChannelBuilder) {
+        let _ = self.shared.own.set((address.to_owned(), builder));
     }
 
     fn run(&self, key: String) -> u64 {
@@ -289,9 +290,11 @@ impl Conformance for Exerciser {
 
     async fn chain(&self, depth: u32) -> Vec<u64> {
         let mut left = vec![Context::current().remaining().map_or(u64::MAX, millis)];
-        if let (Some(depth), Some(address)) = (depth.checked_sub(1), self.shared.address.get()) {
-            let further =
-                async { ConformanceClient::connect(address).await?.chain(depth).await.map_err(Into::into) };
+        if let (Some(depth), Some((address, builder))) = (depth.checked_sub(1), self.shared.own.get()) {
+            let further = async {
+                let own = ConformanceClient::new(builder.clone().connect(address).await?);
+                own.chain(depth).await.map_err(Into::into)
+            };
             let further: Result<Vec<u64>, RpcError> = further.await;
             left.extend(further.unwrap_or_default());
         }

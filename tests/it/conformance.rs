@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use traitwire::tls::dev;
 use traitwire_tests::{ConformanceClient, Counts};
 
 /// A `conformance-server` at work.
@@ -18,8 +19,12 @@ struct Server {
 
 impl Server {
     async fn start(options: &[&str]) -> Self {
+        Self::start_at("tcp://127.0.0.1:0", options).await
+    }
+
+    async fn start_at(uri: &str, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-server"))
-            .args(["--listen", "tcp://127.0.0.1:0"])
+            .args(["--listen", uri])
             .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -56,14 +61,14 @@ impl Server {
 
 /// What the client prints for these lines, by id, and how it ends. Of a stream it is the end.
 async fn client(uri: &str, lines: &str) -> (BTreeMap<String, Value>, ExitStatus) {
-    let (printed, status) = client_prints(uri, lines).await;
+    let (printed, status) = client_prints(&["--connect", uri], lines).await;
     (printed.into_iter().map(|line| (line["id"].to_string(), line)).collect(), status)
 }
 
 /// What the client prints for these lines, and how it ends.
-async fn client_prints(uri: &str, lines: &str) -> (Vec<Value>, ExitStatus) {
+async fn client_prints(options: &[&str], lines: &str) -> (Vec<Value>, ExitStatus) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-client"))
-        .args(["--connect", uri])
+        .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -166,7 +171,7 @@ async fn streams_are_printed_item_by_item_and_told_as_they_ended() {
         r#"{"id":15,"method":"mirror","input":[7]}"#,
     ]
     .join("\n");
-    let (printed, status) = client_prints(&server.uri, &lines).await;
+    let (printed, status) = client_prints(&["--connect", &server.uri], &lines).await;
     assert_eq!(status.code(), Some(0));
     let items = |id: u64| {
         let of = printed.iter().filter(move |line| line["id"] == id);
@@ -218,7 +223,7 @@ async fn streams_beyond_the_limit_wait_for_those_before_them() {
     let lines = r#"{"id":1,"method":"generate","args":[40,10],"read_delay_ms":5}
                    {"id":2,"method":"generate","args":[1,10]}
                    {"id":3,"method":"add","args":[1,2]}"#;
-    let (printed, status) = client_prints(&server.uri, lines).await;
+    let (printed, status) = client_prints(&["--connect", &server.uri], lines).await;
     assert_eq!(status.code(), Some(0));
     let ends = printed.iter().filter(|line| line.get("elapsed_us").is_some());
     assert!(ends.clone().all(|line| line.get("ok").is_some()), "{printed:?}");
@@ -285,4 +290,34 @@ async fn a_client_in_plain_python_speaks_it_from_the_document_alone() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[tokio::test]
+async fn the_pair_speaks_tls_with_certificates_on_both_sides() {
+    let folder = std::env::temp_dir().join(format!("traitwire-{}-conformance-tls", std::process::id()));
+    let ca = dev::Ca::open(&folder).unwrap();
+    ca.issue_to(&folder, "server", ["127.0.0.1"]).unwrap();
+    ca.issue_to(&folder, "client", ["spiffe://test/client"]).unwrap();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+    let client = [file("client.pem"), file("client.key")];
+    let known = ["--tls-ca", &ca, "--client-cert", &client[0], "--client-key", &client[1]];
+    let shown = ["--tls-cert", &cert, "--tls-key", &key];
+    let server = Server::start_at("tls://127.0.0.1:0", &[&shown[..], &known[..]].concat()).await;
+    let lines = [
+        r#"{"id":1,"method":"add","args":[2,3]}"#,
+        r#"{"id":2,"method":"chain","args":[2],"timeout_ms":9000}"#,
+        r#"{"id":3,"method":"echo","args":[{"bytes":"aGVsbG8="}]}"#,
+    ]
+    .join("\n");
+    let (printed, status) = client_prints(&[&["--connect", &server.uri], &known[..]].concat(), &lines).await;
+    assert!(status.success(), "{printed:?}");
+    let of = |id: u64| printed.iter().find(|line| line["id"] == id).unwrap();
+    assert_eq!(of(1)["ok"], 5);
+    assert_eq!(of(2)["ok"].as_array().unwrap().len(), 3, "the server called itself: {}", of(2));
+    assert_eq!(of(3)["ok"].to_string(), r#"{"bytes":"aGVsbG8="}"#);
+
+    let (printed, _) = client_prints(&["--connect", &server.uri, "--tls-ca", &ca], &lines).await;
+    assert!(printed[0]["rpc_error"].to_string().contains("the server asks for a certificate"), "{printed:?}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

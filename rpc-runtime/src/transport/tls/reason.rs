@@ -174,7 +174,9 @@ fn of_certificate_error(error: &CertificateError) -> String {
             expected.to_str()
         ),
         Bad::NotValidForNameContext { expected, presented } => {
-            format!("it is not for `{}`, but for {}", expected.to_str(), presented.join(", ").escape_debug())
+            let presented: Vec<_> =
+                presented.iter().map(|name| inner(name).escape_debug().to_string()).collect();
+            format!("it is not for `{}`, but for {}", expected.to_str(), presented.join(", "))
         }
         Bad::UnknownIssuer => {
             "no trusted root leads to it: it is of another CA, or an intermediate certificate is missing"
@@ -216,6 +218,12 @@ fn of_chain(fault: &webpki::Error) -> String {
         Fault::UnsupportedCertVersion => "it is no X.509 certificate of version 3".to_owned(),
         fault => format!("{fault:?}"),
     }
+}
+
+/// The name in what webpki writes as `DnsName("orders.internal")`.
+fn inner(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"')
 }
 
 /// A day and time of the Gregorian calendar, in UTC. The way from days to dates is Howard Hinnant's `civil_from_days`.
