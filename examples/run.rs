@@ -101,3 +101,10 @@ fn mtls_identity() {
     ];
     prints("mtls_identity", &lines);
 }
+
+#[test]
+fn cache() {
+    let lines =
+        ["the third: Ok(300)", "gone: Ok(300)", "asked for: true", "1 hit, 1 coalesced, 4 misses, 1 stale"];
+    prints("cache", &lines);
+}

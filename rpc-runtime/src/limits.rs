@@ -384,3 +384,19 @@ pub const LATENCY_SAMPLES: u32 = 20;
 /// Methods whose latency a channel remembers; further ones are not observed. No service comes near it: it is for names that
 /// are made up.
 pub const METHODS: usize = 4_096;
+
+/// The bytes that a cache's answers take together, with their keys.
+pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// One answer may take this part of a cache: otherwise a single one would push out all others.
+pub const CACHE_SHARE: usize = 8;
+
+/// What it costs to keep an answer beyond its bytes and its key's: entries of tables and their allocations.
+pub const CACHE_OVERHEAD: usize = 256;
+
+/// By how much of itself the time of an answer is moved at random, so that what was asked for together does not expire
+/// together.
+pub const CACHE_JITTER: f64 = 0.1;
+
+/// The longest that an answer is kept: whoever says more means for ever, and a clock cannot hold that.
+pub const CACHE_TTL_MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::call::Code;
-use crate::observe::{BreakerState, HeldBack, Observer, Refused};
+use crate::observe::{BreakerState, CacheUse, HeldBack, Observer, Refused};
 
 /// Counts what a server does, or what policies do. Cheap enough to be always on: an atomic addition each.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub struct Counters {
     refused: [AtomicU64; Refused::ALL.len()],
     held_back: [AtomicU64; HeldBack::ALL.len()],
     breakers_opened: AtomicU64,
+    cached: [AtomicU64; CacheUse::ALL.len()],
 }
 
 /// What [`Counters`] had counted at one moment.
@@ -55,6 +56,8 @@ pub struct CountersSnapshot {
     pub held_back: BTreeMap<&'static str, u64>,
     /// How many times a circuit breaker has opened.
     pub breakers_opened: u64,
+    /// Calls that a cache was asked about, by what came of it. One that is answered with a stale answer was a miss before.
+    pub cached: BTreeMap<&'static str, u64>,
 }
 
 impl Counters {
@@ -90,6 +93,10 @@ impl Counters {
                 .map(|why| (why.name(), read(&self.held_back[*why as usize])))
                 .collect(),
             breakers_opened: read(&self.breakers_opened),
+            cached: CacheUse::ALL
+                .iter()
+                .map(|what| (what.name(), read(&self.cached[*what as usize])))
+                .collect(),
         }
     }
 }
@@ -165,6 +172,10 @@ impl Observer for Counters {
         if to == BreakerState::Open {
             add(&self.breakers_opened);
         }
+    }
+
+    fn cache_used(&self, what: CacheUse) {
+        add(&self.cached[what as usize]);
     }
 
     fn call_held_back(&self, why: HeldBack) {

@@ -59,6 +59,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (breaker, from, to);
     }
 
+    /// A cache was asked for an answer, and this came of it.
+    fn cache_used(&self, what: CacheUse) {
+        let _ = what;
+    }
+
     /// A policy on the calling side has ended a call before it was sent.
     fn call_held_back(&self, why: HeldBack) {
         let _ = why;
@@ -179,6 +184,35 @@ impl Refused {
             Code::UNAVAILABLE => Self::Draining,
             Code::CANCELLED => Self::Cancelled,
             _ => Self::Overload,
+        }
+    }
+}
+
+/// How a cache answered a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CacheUse {
+    /// With an answer that it had.
+    Hit,
+    /// Not at all: the call was made.
+    Miss,
+    /// With an answer that is too old, because the call failed.
+    Stale,
+    /// With the outcome of the same call, which somebody else was making.
+    Coalesced,
+}
+
+impl CacheUse {
+    /// All ways.
+    pub const ALL: [Self; 4] = [Self::Hit, Self::Miss, Self::Stale, Self::Coalesced];
+
+    /// The way in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Coalesced => "coalesced",
         }
     }
 }

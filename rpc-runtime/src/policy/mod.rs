@@ -49,6 +49,8 @@
 //! is off where the trait asks for it too, because without that word it would be off anyway; only 1 to 3 bring it back.
 
 pub mod breaker;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod clock;
 mod deadline;
 mod dice;

@@ -69,11 +69,11 @@ impl Places {
     }
 
     /// Changes the gate, and lets those start who may.
-    fn change(&self, now: Instant, change: impl FnOnce(&mut State)) {
+    fn change<T>(&self, now: Instant, change: impl FnOnce(&mut State) -> T) -> T {
         let mut woken = Vec::new();
-        {
+        let changed = {
             let mut state = self.state.lock();
-            change(&mut state);
+            let changed = change(&mut state);
             while let Some(ticket) = state.gate.poll_start(now) {
                 state.granted.insert(ticket);
                 woken.extend(state.wakers.remove(&ticket));
@@ -82,8 +82,10 @@ impl Places {
             if let Some((first, _)) = state.gate.looks_again_at(now) {
                 woken.extend(state.wakers.remove(&first));
             }
-        }
+            changed
+        };
         woken.into_iter().for_each(Waker::wake);
+        changed
     }
 }
 
@@ -105,14 +107,17 @@ impl Waiting {
     pub(in crate::policy) fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Place> {
         let Some(ticket) = self.ticket else { return Poll::Pending };
         loop {
-            let until = {
+            // Wakers are somebody else's code: they are cloned and dropped outside of the lock.
+            let waker = cx.waker().clone();
+            let (_earlier, until) = {
                 let mut state = self.places.state.lock();
                 if state.granted.remove(&ticket) {
                     self.ticket = None;
+                    drop(state);
                     return Poll::Ready(Place { places: Arc::clone(&self.places), began: Some(now()) });
                 }
-                state.wakers.insert(ticket, cx.waker().clone());
-                state.gate.looks_again_at(now()).filter(|(first, _)| *first == ticket)
+                let earlier = state.wakers.insert(ticket, waker);
+                (earlier, state.gate.looks_again_at(now()).filter(|(first, _)| *first == ticket))
             };
             let Some((_, until)) = until else {
                 self.sleep = None;
@@ -135,14 +140,16 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
         let now = now();
-        self.places.change(now, |state| {
-            state.wakers.remove(&ticket);
+        let waker = self.places.change(now, |state| {
+            let waker = state.wakers.remove(&ticket);
             if state.granted.remove(&ticket) {
                 state.gate.end(now, now, Said::Nothing);
             } else {
                 state.gate.leave(self.key, ticket);
             }
+            waker
         });
+        drop(waker);
     }
 }
 

@@ -1,0 +1,348 @@
+//! Owns [`Cache`] and [`CacheCaller`]: the store around a caller. Decides nothing.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, Response, RpcError};
+use crate::limits;
+use crate::observe::{CacheUse, Observer};
+use crate::policy::cache::config::CacheConfig;
+use crate::policy::cache::entry::{Age, Entry};
+use crate::policy::cache::flight::{Flights, Follower, Leader, Outcome, Role};
+use crate::policy::cache::key::Key;
+use crate::policy::cache::store::Store;
+use crate::policy::clock::now;
+use crate::policy::dice::Dice;
+
+/// A cache of answers: cheap to clone, and one for all callers that it is [around](Self::around). Only put it around callers
+/// to the same services: where a call is made to is no part of its key.
+#[derive(Clone)]
+pub struct Cache {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: CacheConfig,
+    store: Store,
+    flights: Arc<Flights>,
+    dice: Dice,
+    counts: [AtomicU64; CacheUse::ALL.len()],
+    observer: Option<Arc<dyn Observer>>,
+}
+
+/// What a cache knew at one moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CacheSnapshot {
+    /// Calls answered from the cache.
+    pub hit: u64,
+    /// Calls that were made because there was no answer, or none that was fresh.
+    pub miss: u64,
+    /// Calls that failed and were answered with one that is too old.
+    pub stale: u64,
+    /// Calls that waited for the same call of somebody else and got its outcome.
+    pub coalesced: u64,
+    /// Answers kept.
+    pub entries: usize,
+    /// The bytes that they take.
+    pub bytes: usize,
+}
+
+impl Cache {
+    /// A cache that is empty.
+    pub fn new(config: CacheConfig) -> Self {
+        Self::with_observer(config, None)
+    }
+
+    /// A cache that is empty, and tells somebody how it is used.
+    pub fn observed(config: CacheConfig, observer: Arc<dyn Observer>) -> Self {
+        Self::with_observer(config, Some(observer))
+    }
+
+    fn with_observer(config: CacheConfig, observer: Option<Arc<dyn Observer>>) -> Self {
+        let store = Store::new(config.policy, config.bytes);
+        let dice = Dice::new(config.seed.unwrap_or_else(|| RandomState::new().hash_one(0_u8)));
+        let (flights, counts) = (Arc::default(), Default::default());
+        Self { inner: Arc::new(Inner { config, store, flights, dice, counts, observer }) }
+    }
+
+    /// A caller that asks this cache before it calls `caller`.
+    pub fn around<C: Caller>(&self, caller: C) -> CacheCaller<C> {
+        CacheCaller { cache: self.clone(), inner: caller }
+    }
+
+    /// Forgets all answers. Calls under way may still put theirs in.
+    pub fn clear(&self) {
+        self.inner.store.clear();
+    }
+
+    /// What it knows at this moment.
+    pub fn snapshot(&self) -> CacheSnapshot {
+        let count = |what: CacheUse| self.inner.counts[what as usize].load(Ordering::Relaxed);
+        let (entries, bytes) = self.inner.store.size();
+        CacheSnapshot {
+            hit: count(CacheUse::Hit),
+            miss: count(CacheUse::Miss),
+            stale: count(CacheUse::Stale),
+            coalesced: count(CacheUse::Coalesced),
+            entries,
+            bytes,
+        }
+    }
+
+    fn count(&self, what: CacheUse) {
+        self.inner.counts[what as usize].fetch_add(1, Ordering::Relaxed);
+        if let Some(observer) = &self.inner.observer {
+            observer.cache_used(what);
+        }
+    }
+
+    /// An answer that is worth keeping or sharing, and whether it is kept.
+    fn enter(&self, key: &Key, ttl: Duration, response: Response) -> Arc<Entry> {
+        let Inner { config, store, dice, .. } = &*self.inner;
+        let ttl = if response.is_app_error() { config.errors } else { Some(ttl) };
+        let fresh = ttl.unwrap_or_default().mul_f64(dice.throw().around_one(limits::CACHE_JITTER));
+        let entry = Arc::new(Entry::new(now(), key.clone(), response, fresh, config.stale));
+        if ttl.is_some() {
+            store.put(key, Arc::clone(&entry));
+        }
+        entry
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("config", &self.inner.config)
+            .field("snapshot", &self.snapshot())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether an answer that is too old is better than this error: the callee fails, and the call is not at fault.
+fn stands_in(error: &RpcError) -> bool {
+    [
+        Code::UNAVAILABLE,
+        Code::DEADLINE_EXCEEDED,
+        Code::RESOURCE_EXHAUSTED,
+        Code::INTERNAL,
+        Code::UNKNOWN,
+        Code::DATA_LOSS,
+    ]
+    .contains(&error.code())
+}
+
+/// Whether an error is about the one who made the call, and not about the call.
+fn is_own(error: &RpcError) -> bool {
+    [Code::DEADLINE_EXCEEDED, Code::CANCELLED].contains(&error.code())
+}
+
+// ===== impl CacheCaller =====
+
+/// A caller behind a [`Cache`].
+#[derive(Clone, Debug)]
+pub struct CacheCaller<C> {
+    cache: Cache,
+    inner: C,
+}
+
+impl<C: Caller> Caller for CacheCaller<C> {
+    type Error = C::Error;
+    type Future = CacheCall<C>;
+
+    fn call(&self, request: Request) -> Self::Future {
+        let Some(ttl) = self.cache.inner.config.ttl(&request) else {
+            return CacheCall {
+                cache: self.cache.clone(),
+                inner: self.inner.clone(),
+                state: State::Passing(self.inner.call(request)),
+            };
+        };
+        let key = Key::of(&request, &self.cache.inner.config.varies);
+        let asked = Asked { request, key, ttl, since: None };
+        CacheCall { cache: self.cache.clone(), inner: self.inner.clone(), state: State::Asking(asked) }
+    }
+}
+
+/// A call under way through a [`CacheCaller`]. Dropping it cancels the call, unless somebody else waits for the same: then
+/// that one makes it anew.
+#[must_use = "futures do nothing unless polled"]
+pub struct CacheCall<C: Caller> {
+    cache: Cache,
+    inner: C,
+    state: State<C::Future>,
+}
+
+/// ```text
+///   Asking ──fresh──▶ Done
+///    │  ▲  └──nobody asks for the same──▶ Leading ──▶ Done
+///    │  └─────the leader gave up──┐
+///    └──somebody does──▶ Following ──▶ Done
+///   Passing ──▶ Done       a method that is not cached
+/// ```
+enum State<F> {
+    Asking(Asked),
+    Leading { call: F, leader: Option<Leader>, key: Key, ttl: Duration, old: Option<Arc<Entry>> },
+    Following { asked: Asked, follower: Follower, old: Option<Arc<Entry>>, sleep: Pin<Box<Sleep>> },
+    Passing(F),
+    Done,
+}
+
+/// A call that is not made yet.
+struct Asked {
+    request: Request,
+    key: Key,
+    ttl: Duration,
+    /// Since when it has been waiting for somebody else's.
+    since: Option<Instant>,
+}
+
+impl<C: Caller> CacheCall<C> {
+    fn ask(&mut self, mut asked: Asked) -> Option<CallResult> {
+        let now = now();
+        let cache = &self.cache.inner;
+        let old = match cache.store.get(&asked.key) {
+            Some(entry) if entry.age(now) == Age::Fresh => {
+                self.cache.count(CacheUse::Hit);
+                return Some(Ok(entry.response()));
+            }
+            old => old.filter(|entry| entry.age(now) == Age::Stale),
+        };
+        let leader = match cache.flights.join(&asked.key) {
+            Role::Leader(leader) => Some(leader),
+            Role::Alone => None,
+            Role::Follower(follower) => {
+                let since = *asked.since.get_or_insert(now);
+                let own = Deadline::after(since, asked.request.timeout().unwrap_or(limits::TIMEOUT));
+                let until = Deadline::earlier(asked.request.deadline(), Some(own)).unwrap_or(own);
+                let sleep = Box::pin(tokio::time::sleep_until(until.instant().into()));
+                self.state = State::Following { asked, follower, old, sleep };
+                return None;
+            }
+        };
+        self.cache.count(CacheUse::Miss);
+        let Asked { mut request, key, ttl, since } = asked;
+        if let Some(since) = since {
+            // What it has waited for somebody else is part of its time.
+            let timeout = request.timeout().unwrap_or(limits::TIMEOUT);
+            request.set_timeout(timeout.saturating_sub(now.saturating_duration_since(since)));
+        }
+        self.state = State::Leading { call: self.inner.call(request), leader, key, ttl, old };
+        None
+    }
+
+    /// The call that was made has ended.
+    fn landed(
+        &self,
+        result: CallResult,
+        leader: Option<Leader>,
+        (key, ttl): (&Key, Duration),
+        old: Option<&Arc<Entry>>,
+    ) -> CallResult {
+        match result {
+            Ok(response) => {
+                let (attempts, entry) = (response.attempts(), self.cache.enter(key, ttl, response));
+                if let Some(leader) = leader {
+                    leader.land(|| Outcome::Answer(Arc::clone(&entry)));
+                }
+                let mut response = entry.response();
+                response.set_attempts(attempts);
+                Ok(response)
+            }
+            Err(error) => {
+                if let Some(leader) = leader {
+                    leader.land(
+                        || if is_own(&error) { Outcome::Given } else { Outcome::Failed(error.clone()) },
+                    );
+                }
+                self.failed(error, old)
+            }
+        }
+    }
+
+    fn failed(&self, error: RpcError, old: Option<&Arc<Entry>>) -> CallResult {
+        let Some(old) = old.filter(|old| stands_in(&error) && old.age(now()) != Age::Gone) else {
+            return Err(error);
+        };
+        self.cache.count(CacheUse::Stale);
+        Ok(old.response())
+    }
+
+    /// Its time ran out while it waited for somebody else's call.
+    fn expired(&self, since: Option<Instant>, old: Option<&Arc<Entry>>) -> CallResult {
+        let now = now();
+        let waited = now.saturating_duration_since(since.unwrap_or(now));
+        let text = format!("its time ran out: {waited:.1?} waiting for the same call of somebody else");
+        // What it waited for may have been executed, but not for it.
+        self.failed(RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::NotSent, text), old)
+    }
+}
+
+impl<C: Caller> Future for CacheCall<C> {
+    type Output = CallResult;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
+        let this = &mut *self;
+        loop {
+            match std::mem::replace(&mut this.state, State::Done) {
+                State::Asking(asked) => {
+                    if let Some(result) = this.ask(asked) {
+                        return Poll::Ready(result);
+                    }
+                }
+                State::Leading { mut call, leader, key, ttl, old } => {
+                    let Poll::Ready(result) = Pin::new(&mut call).poll(cx) else {
+                        this.state = State::Leading { call, leader, key, ttl, old };
+                        return Poll::Pending;
+                    };
+                    return Poll::Ready(this.landed(result, leader, (&key, ttl), old.as_ref()));
+                }
+                State::Following { asked, follower, old, mut sleep } => match follower.poll_outcome(cx) {
+                    Poll::Ready(Outcome::Given) => this.state = State::Asking(asked),
+                    Poll::Ready(Outcome::Answer(entry)) => {
+                        this.cache.count(CacheUse::Coalesced);
+                        return Poll::Ready(Ok(entry.response()));
+                    }
+                    Poll::Ready(Outcome::Failed(error)) => {
+                        this.cache.count(CacheUse::Coalesced);
+                        return Poll::Ready(this.failed(error, old.as_ref()));
+                    }
+                    Poll::Pending if sleep.as_mut().poll(cx).is_ready() => {
+                        return Poll::Ready(this.expired(asked.since, old.as_ref()));
+                    }
+                    Poll::Pending => {
+                        this.state = State::Following { asked, follower, old, sleep };
+                        return Poll::Pending;
+                    }
+                },
+                State::Passing(mut call) => {
+                    let polled = Pin::new(&mut call).poll(cx);
+                    if polled.is_pending() {
+                        this.state = State::Passing(call);
+                    }
+                    return polled;
+                }
+                State::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<C: Caller> fmt::Debug for CacheCall<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Asking(_) => "CacheCall(asking)",
+            State::Leading { .. } => "CacheCall(leading)",
+            State::Following { .. } => "CacheCall(following)",
+            State::Passing(_) => "CacheCall(passing)",
+            State::Done => "CacheCall(done)",
+        })
+    }
+}
