@@ -35,6 +35,8 @@ async fn what_is_shed_is_refused_at_once_and_no_handler_is_started() {
         assert_eq!((error.code(), error.delivery()), (Code::RESOURCE_EXHAUSTED, Delivery::Refused));
         assert!(error.is_resend() && error.message().contains("the server has enough to do"), "{error}");
         assert!(*took <= Duration::from_millis(5), "{took:?}");
+        // Six wait, and the next one would be the seventh: 100 ms each.
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(700)));
     }
     assert_eq!(server.ledger.counts(), (9, 9, 0));
     assert_eq!(counters.snapshot().refused["overload"], 12);

@@ -142,7 +142,7 @@ impl Shed {
             "the server has enough to do: {at_work} calls are at work and {waiting} wait, and {why}; it would take another \
              one in {later:.1?}"
         );
-        RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text).with_resend()
+        RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text).with_resend().with_retry_after(later)
     }
 }
 

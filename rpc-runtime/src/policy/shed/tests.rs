@@ -187,6 +187,7 @@ async fn what_takes_longer_than_its_callers_wait_is_known_to() {
     let expected =
         "would wait for 200.0ms and take 200.0ms, and has 300.0ms left; it would take another one in 200.0ms";
     assert!(error.message().ends_with(expected), "{error}");
+    assert_eq!(error.retry_after(), Some(MS * 200));
     assert_eq!(shed.snapshot().refused, 1);
 }
 
