@@ -99,6 +99,7 @@ mistakes! {
     UnknownOption { key, place, hint, valid } => "there is no option `{key}` {place}:{hint} there are {valid}";
     OptionElsewhere { key, place } => "the option `{key}` belongs elsewhere: {place}";
     DuplicateOption { key } => "`{key}` is given twice: remove one";
+    WrongNumber { key, range, example } => "`{key}` takes {range}: `{key} = {example}`";
     MissingValue { key, example } => "`{key}` needs a value: `{key} = {example}`";
     UnexpectedValue { key } => "`{key}` takes no value: write `{key}` alone";
     WrongValue { key, example } => "`{key}` takes another kind of value: `{key} = {example}`";
@@ -124,6 +125,22 @@ mistakes! {
         write `timeout`, or remove it";
     TotalTimeoutShort => "a stream may take longer to begin than it may take in all: \
         write a `total_timeout` that is not shorter than `timeout`";
+    RetryNotIdempotent => "a call that is tried again may have run the first time: \
+        say `idempotent` if twice does no more than once, or remove `retry`";
+    HedgeNotIdempotent => "a hedge runs the method twice at a time: \
+        say `idempotent` if twice does no more than once, or remove `hedge`";
+    OnewayAttempts { key } => "nobody waits to see a `oneway` call fail or take long: remove `{key}`, or `oneway`";
+    HedgeStreaming { argument } => "what `{argument}` brings can be sent once, and a hedge would need it twice: \
+        remove `hedge`";
+    RetryCapShort => "no wait is longer than `cap`, so `base` cannot be: write a longer `cap`, or a shorter `base`";
+    RetryBackoff { text, valid } => "there is no back-off `{text}`: there are {valid}";
+    RetryNotProportional { key } => "`{key}` is part of the proportional back-off: \
+        add `backoff = \"proportional\"`, or remove it";
+    OptionsInside { key, valid } => "`{key}` has options of its own, in parentheses: `{key}(…)` with {valid}";
+    RetryOnNothing => "the method has no error of its own that could say that another attempt may succeed: \
+        return a `Result`, or remove `retry_on`";
+    RetryOnItems => "an error of an item ends a stream that has begun, which is not begun again: \
+        return `Result<impl Stream<…>, E>` from an `async fn` to try again to open it, or remove `retry_on`";
     ElementsZero => "no message fits into no elements: write how many it may hold, or leave `elements` out";
     ElementsTooMany => "the most elements that a message can have are 4294967295: write fewer";
 }

@@ -2,6 +2,7 @@
 //! `validate` looks at what needs two items, `expand` writes; what is wrong is collected on the way and told at once.
 
 mod args;
+mod attempts;
 mod body;
 mod diagnostics;
 mod expand;
@@ -9,6 +10,7 @@ mod model;
 mod names;
 mod parse;
 mod paths;
+mod setting;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -111,6 +113,18 @@ use proc_macro::TokenStream;
 ///   to run. One that a draining server refuses is sent again; other failures are counted by the channel
 ///   (`Channel::oneway_failures`);
 /// - `blocking`: it may block its thread, and is polled where that hurts nobody.
+///
+/// What is done about a call that fails or takes long, unless its caller says otherwise (the module `policy` of the crate
+/// has the rules):
+/// - `retry`, or `retry(attempts = 3, base = "50ms", cap = "2s", backoff = "full")`: it is tried again, three times in all.
+///   `backoff` is `"full"` (jitter over all of the wait), `"equal"` (over half of it), `"decorrelated"`, `"grpc"`, or
+///   `"proportional"` with `alpha = 1.0` and `t_max = "10s"`. The method must be `idempotent`;
+/// - `retry_on = MyError::is_temporary`: which of the method's own errors are worth another attempt, a function or a closure
+///   from `&MyError` to `bool`. An error that says so has done nothing, so the method need not be idempotent. It needs a
+///   `retry` as well, here or of the caller;
+/// - `hedge`, or `hedge(after = "20ms")`, `hedge(percentile = 95)`: it is sent once more, beside the first attempt, after
+///   this time or after the time within which so many per cent of its answers came lately; with both, after `after` as long
+///   as little is known. The method must be `idempotent`.
 ///
 /// On an argument: `#[rpc(default)]`.
 #[proc_macro_attribute]

@@ -1,7 +1,7 @@
 //! Owns the [`Service`] that a trait describes, as values that the rest of the crate reads. Knows no tokens: it is made
 //! by `parse` and written out by `expand`.
 
-use syn::{Attribute, Ident, ItemTrait, Path, Type};
+use syn::{Attribute, Expr, Ident, ItemTrait, Path, Type};
 
 /// A trait on the wire.
 pub(crate) struct Service {
@@ -58,6 +58,44 @@ pub(crate) struct MethodOptions {
     pub(crate) elements: Option<u32>,
     pub(crate) oneway: bool,
     pub(crate) blocking: bool,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) retry_on: Option<RetryOn>,
+    pub(crate) hedge: Option<Hedge>,
+}
+
+/// `retry(…)`: what is left out is the runtime's default.
+pub(crate) struct Retry {
+    pub(crate) key: Ident,
+    pub(crate) attempts: Option<u32>,
+    pub(crate) base_micros: Option<u64>,
+    pub(crate) cap_micros: Option<u64>,
+    pub(crate) backoff: Option<Backoff>,
+    /// Those of a proportional back-off.
+    pub(crate) alpha: Option<f64>,
+    pub(crate) t_max_micros: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Backoff {
+    FullJitter,
+    EqualJitter,
+    Decorrelated,
+    Grpc,
+    Proportional,
+}
+
+/// `retry_on = …`.
+pub(crate) struct RetryOn {
+    pub(crate) key: Ident,
+    /// A function, or a closure, from the service's own error to whether another attempt is worth it.
+    pub(crate) test: Expr,
+}
+
+/// `hedge(…)`.
+pub(crate) struct Hedge {
+    pub(crate) key: Ident,
+    pub(crate) after_micros: Option<u64>,
+    pub(crate) percentile: Option<f64>,
 }
 
 /// A time that only a method with a stream has.

@@ -13,7 +13,7 @@ use syn::{
 
 use crate::diagnostics::{Mistake, Report};
 use crate::model::{Argument, Method, MethodOptions, Mode, Returns, Service, Way};
-use crate::{args, body, stream};
+use crate::{args, attempts, body, stream};
 
 /// Reads a service.
 pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Report) -> Service {
@@ -114,8 +114,11 @@ fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option
         arguments,
         returns,
     });
-    // With another mistake it may be one that hides a stream.
-    method.filter(|method| method.has_stream() || has_no_stream_time(&method.options, report))
+    // With another mistake it may be one that hides a stream, or an error.
+    let method = method?;
+    attempts::check_types(&method, report);
+    let has_its_times = method.has_stream() || has_no_stream_time(&method.options, report);
+    (has_its_times && report.len() == found_before).then_some(method)
 }
 
 /// One type beside another that `oneway` leaves nobody to deal with.

@@ -38,6 +38,25 @@ fn a_plain_service() {
 }
 
 #[test]
+fn a_service_that_asks_for_more_than_one_attempt() {
+    snapshot(
+        "a_service_that_asks_for_more_than_one_attempt",
+        quote!(),
+        quote! {
+            trait Store {
+                #[rpc(
+                    idempotent,
+                    retry(attempts = 5, base = "10ms", backoff = "proportional", alpha = 2),
+                    retry_on = StoreError::is_busy,
+                    hedge(percentile = 99, after = "20ms")
+                )]
+                async fn get(&self) -> Answer<u8>;
+            }
+        },
+    );
+}
+
+#[test]
 fn a_service_whose_client_is_the_trait() {
     snapshot(
         "a_service_whose_client_is_the_trait",

@@ -343,6 +343,12 @@ pub const RETRY_JITTER: f64 = 0.2;
 /// peers who all refuse are not asked round and round.
 pub const RESENDS: u32 = 3;
 
+/// By how much of its base a proportional wait has grown when [`RETRY_T_MAX`] have passed, where nobody says it: to double.
+pub const RETRY_ALPHA: f64 = 1.0;
+
+/// From when on a proportional wait grows no further: the time that a call has.
+pub const RETRY_T_MAX: Duration = TIMEOUT;
+
 /// Attempts whose ends a call's error tells: more than any sensible policy makes.
 pub const HISTORY: usize = 16;
 

@@ -1,10 +1,16 @@
 //! Retries: what is tried again and what is not, when, within which time and budget, and what its caller is told.
 
+use std::future::ready;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures::{TryStreamExt, stream};
 use tokio::time::Instant;
 use traitwire::policy::{Budget, Policies, Policy};
-use traitwire::{CallOptions, Caller, Channel, Code, Delivery, Retry, RpcError};
+use traitwire::transport::{Link, Listener, Memory, Transport};
+use traitwire::{CallOptions, Caller, Channel, Code, Delivery, Retry, RpcError, Server, Streaming};
 
 use crate::scripted::{STEADY, Script, Step, draining, get, ms, over_wire, refused, request};
 
@@ -172,6 +178,57 @@ async fn waits_repeat_with_their_seed() {
     }
     assert_eq!(all[0], all[1]);
     assert_ne!(all[0], all[2]);
+}
+
+#[traitwire::rpc_service]
+trait Upload {
+    #[rpc(idempotent, retry(base = "2s", cap = "2s", backoff = "equal"))]
+    async fn sum(&self, values: Streaming<u64>) -> Result<u64, String>;
+}
+
+struct Adder;
+
+impl Upload for Adder {
+    async fn sum(&self, values: Streaming<u64>) -> Result<u64, String> {
+        values.map_err(|error| error.to_string()).try_fold(0, |sum, value| ready(Ok(sum + value))).await
+    }
+}
+
+/// Lets nobody through for the first times.
+struct Stubborn(AtomicU32);
+
+#[async_trait]
+impl Transport for Stubborn {
+    fn scheme(&self) -> &'static str {
+        "stubborn"
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Link> {
+        match self.0.fetch_sub(1, Ordering::SeqCst) {
+            1.. => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+            0 => Memory.connect(address).await,
+        }
+    }
+
+    async fn bind(&self, address: &str) -> io::Result<Box<dyn Listener>> {
+        Memory.bind(address).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_nobody_has_taken_go_out_with_the_next_attempt() {
+    let server = Server::builder().service(UploadServer::new(Adder)).bind("mem://adder").await.unwrap();
+    tokio::spawn(server.serve());
+    let channel = || {
+        let builder = Channel::builder().transport(Stubborn(AtomicU32::new(1)));
+        UploadClient::new(builder.lazy("stubborn://adder").unwrap())
+    };
+    let reply = channel().sum(stream::iter(1..=4)).detailed().await.unwrap();
+    // The first attempt found no connection, so it was not sent.
+    assert_eq!((reply.value, reply.attempts), (10, 1));
+    let options = CallOptions::new().no_retry();
+    let error = channel().sum(stream::iter(1..=4)).options(&options).await.unwrap_err();
+    assert_eq!(error.rpc().unwrap().delivery(), Delivery::NotSent);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod client;
 mod contract;
 mod names;
 mod outcomes;
+mod policies;
 mod scopes;
 mod streams;
 mod threads;

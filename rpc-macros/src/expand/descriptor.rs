@@ -1,11 +1,11 @@
 //! Writes the static descriptor: what is known of the service without calling it.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 
 use super::terms::Terms;
-use crate::model::{Argument, Method, Service};
+use crate::model::{Argument, Backoff, Hedge, Method, Mode, Retry, RetryOn, Service};
 use crate::names;
 
 // Input:
@@ -57,6 +57,9 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
         let micros = time.as_ref().map(|time| Literal::u64_unsuffixed(time.micros));
         micros.map(|micros| quote!(.#setter(#micros)))
     });
+    let retry = options.retry.as_ref().map(|retry| with_retry(retry, door));
+    let hedge = options.hedge.as_ref().map(|hedge| with_hedge(hedge, door));
+    let retry_on = options.retry_on.as_ref().map(|retry_on| with_retry_on(method, retry_on, terms));
     let elements = options.elements.map(Literal::u32_unsuffixed);
     let elements = elements.map(|elements| quote!(.with_elements(#elements)));
     quote! {
@@ -65,5 +68,63 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
             #docs
             .with_signature(&[#(#arguments),*], #ty)
             #idempotent #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
+            #retry #retry_on #hedge
     }
+}
+
+// Output:
+//     .with_retry(Retry::new().attempts(5).base(Duration::from_micros(100000)).backoff(Backoff::EqualJitter))
+fn with_retry(retry: &Retry, door: &TokenStream) -> TokenStream {
+    let attempts = retry.attempts.map(|attempts| quote!(.attempts(#attempts)));
+    let base = retry.base_micros.map(duration).map(|base| quote!(.base(#base)));
+    let cap = retry.cap_micros.map(duration).map(|cap| quote!(.cap(#cap)));
+    let backoff = retry.backoff.map(|backoff| match backoff {
+        Backoff::FullJitter => quote!(#door::Backoff::FullJitter),
+        Backoff::EqualJitter => quote!(#door::Backoff::EqualJitter),
+        Backoff::Decorrelated => quote!(#door::Backoff::Decorrelated),
+        Backoff::Grpc => quote!(#door::Backoff::Grpc),
+        Backoff::Proportional => {
+            let alpha = retry.alpha.map_or_else(|| quote!(#door::RETRY_ALPHA), |alpha| quote!(#alpha));
+            let t_max = retry.t_max_micros.map_or_else(|| quote!(#door::RETRY_T_MAX), duration);
+            quote!(#door::Backoff::proportional(#alpha, #t_max))
+        }
+    });
+    let backoff = backoff.map(|backoff| quote!(.backoff(#backoff)));
+    quote!(.with_retry(#door::Retry::new() #attempts #base #cap #backoff))
+}
+
+// Output:
+//     .with_hedge(Hedge::at_percentile(95f64).at_first(Duration::from_micros(20000)))
+fn with_hedge(hedge: &Hedge, door: &TokenStream) -> TokenStream {
+    let after = hedge.after_micros.map(duration);
+    let hedge = match (hedge.percentile, after) {
+        (None, None) => quote!(#door::Hedge::new()),
+        (None, Some(after)) => quote!(#door::Hedge::after(#after)),
+        (Some(percent), None) => quote!(#door::Hedge::at_percentile(#percent)),
+        (Some(percent), Some(after)) => quote!(#door::Hedge::at_percentile(#percent).at_first(#after)),
+    };
+    quote!(.with_hedge(#hedge))
+}
+
+// Output:
+//     .with_retry_on(|method, answer| retry_on(method, answer, form::<…>(), answer::<…>(), StoreError::is_busy))
+fn with_retry_on(method: &Method, retry_on: &RetryOn, terms: &Terms) -> TokenStream {
+    let Terms { door, .. } = terms;
+    let codec = match &method.returns.mode {
+        Mode::Opened { error } => {
+            let (form, codec) =
+                (terms.opening(error.as_deref()), terms.opening_codec(method, error.as_deref()));
+            quote!(#form, #codec)
+        }
+        Mode::Once | Mode::Stream => terms.answer(method),
+    };
+    let test = &retry_on.test;
+    // Of their own, so that a function of the user's may have these names.
+    let [local_method, answer] = ["method", "answer"].map(|name| Ident::new(name, Span::mixed_site()));
+    quote!(.with_retry_on(|#local_method, #answer| #door::retry_on(#local_method, #answer, #codec, #test)))
+}
+
+fn duration(micros: u64) -> TokenStream {
+    let micros = Literal::u64_unsuffixed(micros);
+    quote!(::core::time::Duration::from_micros(#micros))
 }

@@ -9,6 +9,7 @@ mod answer;
 mod argument;
 mod client;
 mod cow;
+mod retry;
 mod server;
 mod streams;
 mod travel;
@@ -24,6 +25,7 @@ pub use argument::{
 };
 pub use client::{ErrorOf, call, returned};
 pub use cow::Lend;
+pub use retry::{RETRY_ALPHA, RETRY_T_MAX, retry_on};
 pub use server::{index, method, respond, room, unimplemented};
 pub use streams::{
     ResultStream, ShapedStream, Sink, call_open, call_sending, call_stream, items, returned_open,
@@ -32,8 +34,8 @@ pub use streams::{
 pub use travel::{Value, View};
 
 pub use crate::call::{
-    ArgumentDescriptor, CallOptions, Caller, Handler, HandlerFuture, Items, MethodDescriptor, Request,
-    RpcError, Service, ServiceDescriptor, Streaming,
+    ArgumentDescriptor, Backoff, CallOptions, Caller, Handler, HandlerFuture, Hedge, Items, MethodDescriptor,
+    Request, Retry, RpcError, Service, ServiceDescriptor, Streaming,
 };
 pub use crate::client::{
     Call, CallStream, Channel, Client, OpenCall, ResultCall, ResultType, connect, loopback, merge,

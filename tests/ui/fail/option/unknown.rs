@@ -4,7 +4,7 @@ use traitwire::rpc_service;
 trait Service {
     #[rpc(idempotant)]
     async fn typo(&self);
-    #[rpc(retry(attempts = 3), cache = "1s")]
+    #[rpc(sticky(key = 3), stale = "1s")]
     async fn later(&self);
     async fn argument(&self, #[rpc(defualt)] a: u8);
 }

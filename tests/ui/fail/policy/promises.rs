@@ -1,0 +1,23 @@
+use traitwire::{Stream, Streaming, rpc_service};
+
+#[rpc_service]
+trait Service {
+    #[rpc(retry)]
+    async fn once(&self);
+    #[rpc(hedge, retry(attempts = 2))]
+    async fn both(&self) -> u8;
+    #[rpc(oneway, idempotent, retry, hedge)]
+    async fn tell(&self);
+    #[rpc(idempotent, hedge)]
+    async fn upload(&self, parts: Streaming<u8>);
+    #[rpc(idempotent, retry_on = |_| true)]
+    async fn plain(&self) -> u8;
+    #[rpc(idempotent, retry_on = |_| true)]
+    fn items(&self) -> impl Stream<Item = Result<u8, String>>;
+    #[rpc(idempotent, retry_on = |_| true)]
+    async fn opened(&self) -> impl Stream<Item = u8>;
+    #[rpc(idempotent, retry, hedge)]
+    async fn right(&self) -> u8;
+}
+
+fn main() {}

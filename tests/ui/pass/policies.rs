@@ -1,0 +1,52 @@
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use traitwire::{Stream, Streaming, rpc_service};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum StoreError {
+    Busy { until: u64 },
+    Lost,
+}
+
+impl StoreError {
+    const fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+}
+
+const fn method(error: &i32) -> bool {
+    *error == 8
+}
+
+type Answer<T> = Result<T, StoreError>;
+
+#[rpc_service]
+pub trait Store {
+    #[rpc(idempotent, retry)]
+    async fn plain(&self) -> u8;
+    #[rpc(idempotent, retry(attempts = 5, base = "10ms", cap = "1s", backoff = "equal"), hedge(after = "20ms"))]
+    async fn all(&self, key: &str) -> Answer<u8>;
+    #[rpc(idempotent, retry(backoff = "proportional", alpha = 2, t_max = "5s"), hedge(percentile = 99.9))]
+    async fn proportional(&self);
+    #[rpc(idempotent, retry(backoff = "proportional"), hedge(percentile = 90, after = "1ms"))]
+    async fn short(&self);
+    #[rpc(idempotent, retry, retry_on = StoreError::is_busy)]
+    async fn path(&self) -> Result<u8, StoreError>;
+    #[rpc(retry_on = |error| matches!(error, StoreError::Busy { until } if *until < 10))]
+    async fn closure(&self) -> Answer<u8>;
+    #[rpc(idempotent, retry, retry_on = |error| *error == 7)]
+    async fn foreign(&self) -> Result<u8, i32>;
+    #[rpc(idempotent, retry, retry_on = method)]
+    async fn named(&self) -> Result<u8, i32>;
+    #[rpc(idempotent, retry(backoff = "decorrelated"), retry_on = StoreError::is_busy)]
+    async fn opened(&self) -> Result<impl Stream<Item = u8>, StoreError>;
+    #[rpc(idempotent, retry(backoff = "grpc"))]
+    async fn upload(&self, parts: Streaming<u8>) -> u64;
+    #[rpc(idempotent, hedge, retry)]
+    fn items(&self) -> impl Stream<Item = Result<u8, StoreError>>;
+}
+
+fn main() -> io::Result<()> {
+    Ok(())
+}
