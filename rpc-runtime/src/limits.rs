@@ -372,6 +372,9 @@ pub const BUDGET_FLOOR_MIN: f64 = 1.0;
 /// The most of that a second, so that busy channels live by [`BUDGET_RATIO`].
 pub const BUDGET_FLOOR_MAX: f64 = 10.0;
 
+/// What a success brings back of a token, in gRPC's form of a budget, where nobody says it; the example of gRFC A6.
+pub const BUDGET_TOKEN_RATIO: f64 = 0.1;
+
 /// The percentile of a method's latency after which a call is sent once more, where none is said: one call in twenty.
 pub const HEDGE_PERCENTILE: f64 = 95.0;
 

@@ -1,6 +1,7 @@
-//! `conformance-client --connect URI [--tls-ca FILE] [--client-cert FILE --client-key FILE]`: reads one call a line as JSON, starts each at once, and prints one line as each
-//! ends, before it one for each item of a stream. Serves `Callback` on the same connection. Leaves with 0 when the input
-//! ends and all calls have ended, with 2 if a line could not be read.
+//! `conformance-client --connect URI [--policy FILE.toml] [--tls-ca FILE] [--client-cert FILE --client-key FILE]`: reads one
+//! call a line as JSON, starts each at once, and prints one line as each ends, before it one for each item of a stream.
+//! Serves `Callback` on the same connection. Leaves with 0 when the input ends and all calls have ended, with 2 if a line
+//! or the file could not be read.
 #![expect(clippy::print_stderr, reason = "a program that talks on its standard streams")]
 
 use std::io::Write;
@@ -14,6 +15,7 @@ use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use traitwire::policy::Policies;
 use traitwire::{CallError, CallOptions, Channel, RpcError};
 use traitwire_tests::{
     Answering, CallbackServer, Dynamic, TlsOptions, from_json, metadata_from_json, to_json,
@@ -43,22 +45,24 @@ async fn main() -> ExitCode {
 }
 
 fn channel(arguments: &[String]) -> Result<Channel, String> {
-    let (mut uri, mut tls) = (None, TlsOptions::default());
+    let (mut uri, mut policies, mut tls) = (None, Policies::new(), TlsOptions::default());
     for pair in arguments.chunks(2) {
         let [option, value] = pair else { return Err(format!("`{}` wants a value", pair[0])) };
         match option.as_str() {
             "--connect" => uri = Some(value),
+            "--policy" => policies = Policies::load(value).map_err(|error| format!("{value}: {error}"))?,
             _ if tls.take(option, value) => {}
             _ => return Err(format!("unknown option `{option}`")),
         }
     }
-    let builder = Channel::builder().service(CallbackServer::new(Answering)).tls(tls.client()?);
+    let builder =
+        Channel::builder().service(CallbackServer::new(Answering)).policies(policies).tls(tls.client()?);
     builder.lazy(uri.ok_or("`--connect` is missing")?).map_err(|error| error.message().to_owned())
 }
 
 fn usage(mistake: &str) -> ExitCode {
     eprintln!("conformance-client: {mistake}");
-    eprintln!("usage: conformance-client --connect URI {}", TlsOptions::USAGE);
+    eprintln!("usage: conformance-client --connect URI [--policy FILE.toml] {}", TlsOptions::USAGE);
     ExitCode::from(2)
 }
 

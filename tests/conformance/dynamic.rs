@@ -41,7 +41,12 @@ impl Dynamic {
     /// The method's own error, or what happened to the call; `internal` if what came back is no MessagePack.
     pub async fn call(self, channel: &Channel) -> Result<Value, CallError<Value>> {
         let Some(input) = self.input else {
-            let request = Request::by_name(self.method.full_name, Payload::new(self.arguments));
+            let arguments = Payload::new(self.arguments);
+            // With its descriptor, policies know whether it is idempotent. A oneway call would end before its answer is here.
+            let request = match self.method.oneway {
+                true => Request::by_name(self.method.full_name, arguments),
+                false => Request::new(self.method, arguments),
+            };
             let response = channel.call(request.with_options(&self.options)).await?;
             let value = decode(response.body().bytes())?;
             return if response.is_app_error() { Err(CallError::App(value)) } else { Ok(value) };

@@ -67,16 +67,53 @@ async fn client(uri: &str, lines: &str) -> (BTreeMap<String, Value>, ExitStatus)
 
 /// What the client prints for these lines, and how it ends.
 async fn client_prints(options: &[&str], lines: &str) -> (Vec<Value>, ExitStatus) {
+    let (text, _, status) = client_says(options, lines).await;
+    (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), status)
+}
+
+/// What the client prints on both streams with these options, and how it ends.
+async fn client_says(options: &[&str], lines: &str) -> (String, String, ExitStatus) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-client"))
         .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
+    // One that does not begin does not read.
+    let _ = child.stdin.take().unwrap().write_all(lines.as_bytes()).await;
     let output = child.wait_with_output().await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), output.status)
+    let [printed, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (printed, said, output.status)
+}
+
+#[tokio::test]
+async fn the_clients_policies_come_from_a_file() {
+    let server = Server::start(&[]).await;
+    let file = std::env::temp_dir().join(format!("traitwire-policies-{}.toml", std::process::id()));
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "[default]\nretry = false\n[service.Conformance.sleep]\ntimeout = \"40ms\"\n")
+        .unwrap();
+    let lines = r#"{"id":1,"method":"sleep","args":[60000]}"#;
+    let (printed, _, status) = client_says(&["--connect", &server.uri, "--policy", path], lines).await;
+    let ended: Value = serde_json::from_str(printed.trim()).unwrap();
+    assert_eq!(ended["rpc_error"]["code"], "deadline_exceeded", "{printed}");
+    assert!(status.success());
+
+    // Nobody is there, so each attempt fails before it is sent; the last one tells of all.
+    std::fs::write(&file, "[service.Conformance]\nretry = { attempts = 3, base = \"5ms\", cap = \"5ms\" }\n")
+        .unwrap();
+    let lines = r#"{"id":1,"method":"add","args":[2,3]}"#;
+    let options = ["--policy", path, "--connect", "unix:///nowhere/at-all.sock"];
+    let (printed, _, _) = client_says(&options, lines).await;
+    assert!(printed.contains("3 attempts are all"), "{printed}");
+
+    std::fs::write(&file, "[service.Conformance]\nretry = { atempts = 3 }\n").unwrap();
+    let (printed, said, status) = client_says(&["--connect", &server.uri, "--policy", path], "").await;
+    let told = "line 2: `service.Conformance.retry.atempts`: there is no such key: did you mean `attempts`?";
+    assert!(said.contains(told) && printed.is_empty(), "{said}");
+    assert_eq!(status.code(), Some(2));
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[tokio::test]

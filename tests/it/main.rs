@@ -10,6 +10,7 @@ mod conformance;
 mod deadlines;
 mod ends;
 mod hedge;
+mod hops;
 mod interop;
 mod network;
 mod numbers;

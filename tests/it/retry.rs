@@ -158,6 +158,24 @@ async fn a_spent_budget_ends_calls_after_one_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_methods_own_budget_is_a_bound_within_the_channels() {
+    let script = Script::then([], || Step::Fail(draining()));
+    let own = Budget::Window { ratio: 0.0, floor_min: 0.2, floor_max: 0.2 };
+    let policies = retrying().method("Scripted.get", Policy::new().budget(own));
+    let channel = channel(&script, policies.clone());
+    for (method, retries) in [("get", 2), ("get", 0), ("put", 2)] {
+        let error = get(&channel, request(method)).await.unwrap_err();
+        assert_eq!(error.attempts(), retries + 1, "{method}");
+    }
+    // What one method has spent, the channel has spent; and that survives a change of settings.
+    let tight = Budget::Window { ratio: 0.0, floor_min: 0.4, floor_max: 0.4 };
+    channel.set_policies(policies.budget(tight));
+    assert_eq!(get(&channel, request("put")).await.unwrap_err().attempts(), 1);
+    assert!(tokio::time::timeout(Duration::from_secs(11), std::future::pending::<()>()).await.is_err());
+    assert_eq!(get(&channel, request("put")).await.unwrap_err().attempts(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_while_it_waits_is_not_made_again() {
     let script = Script::then([], || Step::Fail(draining()));
     let call = channel(&script, retrying()).call(request("get"));

@@ -103,6 +103,27 @@ pub enum Backoff {
 }
 
 impl Backoff {
+    /// The names of the forms, as the attribute and files have them.
+    pub const NAMES: [&str; 5] = ["full", "equal", "decorrelated", "grpc", "proportional"];
+
+    /// The form of this name, with its defaults.
+    pub fn named(name: &str) -> Option<Self> {
+        let proportional = Self::proportional(limits::RETRY_ALPHA, limits::RETRY_T_MAX);
+        let forms = [Self::FullJitter, Self::EqualJitter, Self::Decorrelated, Self::Grpc, proportional];
+        forms.into_iter().find(|form| form.name() == name)
+    }
+
+    /// The form's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::FullJitter => "full",
+            Self::EqualJitter => "equal",
+            Self::Decorrelated => "decorrelated",
+            Self::Grpc => "grpc",
+            Self::Proportional { .. } => "proportional",
+        }
+    }
+
     /// The proportional form with the jitter of the others: ± 20 %.
     pub const fn proportional(alpha: f64, t_max: Duration) -> Self {
         Self::Proportional { alpha, t_max, jitter: limits::RETRY_JITTER }

@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use crate::call::RpcError;
+use crate::call::{RpcError, ServiceDescriptor};
 use crate::client::core::{Attempt, Inner};
 use crate::client::line::{Place, Who};
 use crate::client::reconnect::Found;
 use crate::driver::Shared;
-use crate::policy::Policies;
+use crate::policy::{Policies, PolicyTable};
 
 /// A peer that calls can be made to: cheap to clone, and shared by all of its clones.
 ///
@@ -59,6 +59,11 @@ impl Channel {
     /// has been spent of the budget, stays.
     pub fn set_policies(&self, policies: Policies) {
         self.inner.set_policies(policies);
+    }
+
+    /// What holds for the calls of a service now, and who said so; it prints as TOML.
+    pub fn in_force(&self, service: &'static ServiceDescriptor) -> PolicyTable {
+        PolicyTable::new(self.policies(), service, self.inner.timeout)
     }
 
     /// Makes no further calls on the present connection, lets those under way finish and closes it. A later call makes

@@ -19,14 +19,16 @@ impl Caller for Channel {
         if !self.inner.has_policies() && !request.has_policy() {
             return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
         }
-        let in_force = self.inner.policies().for_call(&request);
+        let policies = self.inner.policies();
+        let in_force = policies.for_call(&request);
         in_force.apply(&mut request);
         if !in_force.needs_stack() {
             return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
         }
-        let state = || Arc::clone(&self.inner.policy_state);
-        let hedged = Hedged::new(Direct(self.clone()), in_force.hedge, state());
-        let retried = Retried::new(hedged, in_force.retry, state());
+        let state = &self.inner.policy_state;
+        let purse = state.purse(policies.budget_for(&request));
+        let hedged = Hedged::new(Direct(self.clone()), in_force.hedge, purse.clone(), Arc::clone(state));
+        let retried = Retried::new(hedged, in_force.retry, purse, Arc::clone(state));
         let stack = Deadlined::new(retried, self.inner.timeout);
         ChannelFuture(Kind::Stack(Box::pin(stack.call(request))))
     }

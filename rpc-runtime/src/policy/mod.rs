@@ -52,6 +52,8 @@ pub mod breaker;
 #[cfg(feature = "cache")]
 pub mod cache;
 mod clock;
+#[cfg(feature = "config")]
+mod config;
 mod deadline;
 mod dice;
 mod hedge;
@@ -62,9 +64,13 @@ mod scripted;
 mod settings;
 pub mod shed;
 mod state;
+mod table;
 
+#[cfg(feature = "config")]
+pub use config::{ConfigError, Mistake};
 pub use retry::Budget;
 pub use settings::{Policies, Policy};
+pub use table::PolicyTable;
 
 pub(crate) use deadline::Deadlined;
 pub(crate) use hedge::Hedged;

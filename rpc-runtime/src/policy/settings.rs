@@ -17,12 +17,20 @@ pub struct Policy {
     pub(crate) total_timeout: Option<Duration>,
     pub(crate) retry: Option<Wanted<Retry>>,
     pub(crate) hedge: Option<Wanted<Hedge>>,
+    pub(crate) budget: Option<Budget>,
 }
 
 impl Policy {
     /// Says nothing.
     pub const fn new() -> Self {
-        Self { timeout: None, idle_timeout: None, total_timeout: None, retry: None, hedge: None }
+        Self {
+            timeout: None,
+            idle_timeout: None,
+            total_timeout: None,
+            retry: None,
+            hedge: None,
+            budget: None,
+        }
     }
 
     /// How long a call may take in all, its retries included; with a stream, until something first moves on it.
@@ -73,6 +81,14 @@ impl Policy {
         self.hedge = Some(Wanted::Off);
         self
     }
+
+    /// How many retries and hedges may be added to these calls together. What is for everything is the channel's budget; a
+    /// service's or a method's is a further bound, within the channel's.
+    #[must_use]
+    pub const fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
 }
 
 /// The policies of a channel: for everything, for services and for methods, and its budget.
@@ -96,7 +112,6 @@ pub struct Policies {
     services: BTreeMap<String, Policy>,
     /// By the method's full name.
     methods: BTreeMap<String, Policy>,
-    budget: Budget,
 }
 
 impl Policies {
@@ -126,15 +141,33 @@ impl Policies {
         self
     }
 
-    /// How many retries and hedges the channel may add to its calls.
+    /// How many retries and hedges the channel may add to its calls; the same as [`Policy::budget`] for everything.
     #[must_use]
     pub const fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
+        self.everything.budget = Some(budget);
         self
     }
 
-    pub(super) const fn channel_budget(&self) -> Budget {
-        self.budget
+    pub(super) const fn has_own_budget(&self) -> bool {
+        self.everything.budget.is_some()
+    }
+
+    pub(super) fn channel_budget(&self) -> Budget {
+        self.everything.budget.unwrap_or_default()
+    }
+
+    /// The budgets within the channel's: of services and methods, by their names.
+    pub(super) fn further_budgets(&self) -> impl Iterator<Item = (&String, Budget)> {
+        let all = self.services.iter().chain(&self.methods);
+        all.filter_map(|(name, policy)| policy.budget.map(|budget| (name, budget)))
+    }
+
+    /// Whose budget within the channel's is for this method.
+    fn budget_of<'a>(&self, full_name: &'a str) -> Option<&'a str> {
+        let has_budget = |policy: Option<&Policy>| policy.is_some_and(|policy| policy.budget.is_some());
+        let service = service_of(full_name);
+        let method = has_budget(self.methods.get(full_name)).then_some(full_name);
+        method.or_else(|| has_budget(self.services.get(service)).then_some(service))
     }
 
     /// Whether it says nothing of any call.
@@ -144,66 +177,123 @@ impl Policies {
 
     /// What holds for a call.
     pub(crate) fn for_call(&self, request: &Request) -> InForce {
-        let own = request.own_timeouts();
+        let [timeout, idle_timeout, total_timeout] = request.own_timeouts();
         let asked = request.asked().copied().unwrap_or_default();
-        let call = Policy {
-            timeout: own[0],
-            idle_timeout: own[1],
-            total_timeout: own[2],
-            retry: asked.retry,
-            hedge: asked.hedge,
-        };
-        self.in_force(&call, request.method(), request.descriptor())
+        let (retry, hedge) = (asked.retry, asked.hedge);
+        let call = Policy { timeout, idle_timeout, total_timeout, retry, hedge, budget: None };
+        self.told(&call, request.method(), request.descriptor()).in_force()
     }
 
-    /// What holds for a method, of which its caller says `call`.
-    pub(crate) fn in_force(
+    /// Whose budget within the channel's a call is for.
+    pub(crate) fn budget_for<'a>(&self, request: &'a Request) -> Option<&'a str> {
+        self.budget_of(request.method())
+    }
+
+    /// What is said of a method of which its caller says `call`, and by whom.
+    pub(super) fn told(
         &self,
         call: &Policy,
         full_name: &str,
         method: Option<&'static MethodDescriptor>,
-    ) -> InForce {
-        let service = full_name.rsplit_once('.').map_or("", |(service, _)| service);
-        let levels = [Some(call), self.methods.get(full_name), self.services.get(service)];
-        let everything = &self.everything;
-        InForce {
-            timeout: first(levels, |policy| policy.timeout)
-                .or_else(|| method?.timeout)
-                .or(everything.timeout),
-            idle_timeout: first(levels, |policy| policy.idle_timeout)
-                .or_else(|| method?.idle_timeout)
-                .or(everything.idle_timeout),
-            total_timeout: first(levels, |policy| policy.total_timeout)
-                .or_else(|| method?.total_timeout)
-                .or(everything.total_timeout),
-            retry: choose(levels, |policy| policy.retry, method.and_then(|method| method.retry), everything),
-            hedge: choose(levels, |policy| policy.hedge, method.and_then(|method| method.hedge), everything)
-                .filter(|_| method.is_some_and(|method| method.idempotent)),
+    ) -> Told {
+        let levels = Levels {
+            above: [
+                (Origin::Call, Some(call)),
+                (Origin::Method, self.methods.get(full_name)),
+                (Origin::Service, self.services.get(service_of(full_name))),
+            ],
+            method,
+            everything: &self.everything,
+        };
+        let is_idempotent = method.is_some_and(|method| method.idempotent);
+        Told {
+            timeout: levels.first(|policy| policy.timeout, |method| method.timeout),
+            idle_timeout: levels.first(|policy| policy.idle_timeout, |method| method.idle_timeout),
+            total_timeout: levels.first(|policy| policy.total_timeout, |method| method.total_timeout),
+            retry: levels.wanted(|policy| policy.retry, |method| method.retry),
+            hedge: match levels.wanted(|policy| policy.hedge, |method| method.hedge) {
+                (Some(_), _) if !is_idempotent => (None, Origin::NotIdempotent),
+                told => told,
+            },
         }
     }
 }
 
-type Levels<'a> = [Option<&'a Policy>; 3];
-
-/// What the first one says that says anything.
-fn first<T>(levels: Levels<'_>, of: impl Fn(&Policy) -> Option<T>) -> Option<T> {
-    levels.into_iter().flatten().find_map(of)
+/// The service's part of a full name.
+fn service_of(full_name: &str) -> &str {
+    full_name.rsplit_once('.').map_or("", |(service, _)| service)
 }
 
-/// The same of what can be turned off: that it is off for everything is stronger than the trait.
-fn choose<T>(
-    levels: Levels<'_>,
-    of: impl Fn(&Policy) -> Option<Wanted<T>>,
-    declared: Option<T>,
-    everything: &Policy,
-) -> Option<T> {
-    if let Some(wanted) = first(levels, &of) {
-        return wanted.on();
+/// Who decides, the first one first.
+struct Levels<'a> {
+    above: [(Origin, Option<&'a Policy>); 3],
+    method: Option<&'static MethodDescriptor>,
+    everything: &'a Policy,
+}
+
+impl Levels<'_> {
+    fn above<T>(&self, of: impl Fn(&Policy) -> Option<T>) -> Option<(T, Origin)> {
+        self.above.iter().find_map(|(origin, policy)| Some((of((*policy)?)?, *origin)))
     }
-    match of(everything) {
-        Some(Wanted::Off) => None,
-        Some(Wanted::On(policy)) => Some(declared.unwrap_or(policy)),
-        None => declared,
+
+    /// What the first one says that says anything.
+    fn first<T>(
+        &self,
+        of: impl Fn(&Policy) -> Option<T>,
+        declared: impl Fn(&MethodDescriptor) -> Option<T>,
+    ) -> (Option<T>, Origin) {
+        let told = self
+            .above(&of)
+            .or_else(|| Some((declared(self.method?)?, Origin::Trait)))
+            .or_else(|| Some((of(self.everything)?, Origin::Everything)));
+        told.map_or((None, Origin::BuiltIn), |(value, origin)| (Some(value), origin))
+    }
+
+    /// The same of what can be turned off: that it is off for everything is stronger than the trait.
+    fn wanted<T>(
+        &self,
+        of: impl Fn(&Policy) -> Option<Wanted<T>>,
+        declared: impl Fn(&MethodDescriptor) -> Option<T>,
+    ) -> (Option<T>, Origin) {
+        if self.above(&of).is_none() && matches!(of(self.everything), Some(Wanted::Off)) {
+            return (None, Origin::Everything);
+        }
+        let (wanted, origin) = self.first(of, |method| declared(method).map(Wanted::On));
+        (wanted.and_then(Wanted::on), origin)
+    }
+}
+
+/// Who has said what holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Origin {
+    Call,
+    Method,
+    Service,
+    Trait,
+    Everything,
+    BuiltIn,
+    /// It was asked for, and cannot be had.
+    NotIdempotent,
+}
+
+/// What is said of a call, and by whom. Without a time, what the channel was built with holds.
+pub(super) struct Told {
+    pub(super) timeout: (Option<Duration>, Origin),
+    pub(super) idle_timeout: (Option<Duration>, Origin),
+    pub(super) total_timeout: (Option<Duration>, Origin),
+    pub(super) retry: (Option<Retry>, Origin),
+    pub(super) hedge: (Option<Hedge>, Origin),
+}
+
+impl Told {
+    const fn in_force(&self) -> InForce {
+        InForce {
+            timeout: self.timeout.0,
+            idle_timeout: self.idle_timeout.0,
+            total_timeout: self.total_timeout.0,
+            retry: self.retry.0,
+            hedge: self.hedge.0,
+        }
     }
 }
 

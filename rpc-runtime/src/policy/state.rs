@@ -10,25 +10,43 @@ use parking_lot::{Mutex, RwLock};
 use crate::limits;
 use crate::policy::dice::Dice;
 use crate::policy::hedge::Latency;
-use crate::policy::retry::Account;
+use crate::policy::retry::{Account, Purse};
 use crate::policy::settings::Policies;
 
 /// What the policies of a channel remember. It survives a change of their settings.
 pub(crate) struct State {
-    pub(super) account: Account,
+    account: Arc<Account>,
+    /// Those of services and methods that have a budget of their own, by their names.
+    further: RwLock<BTreeMap<String, Arc<Account>>>,
     pub(super) dice: Dice,
     methods: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
 }
 
 impl State {
     pub(crate) fn new(policies: &Policies, seed: u64) -> Self {
-        let account = Account::new(policies.channel_budget());
-        Self { account, dice: Dice::new(seed), methods: RwLock::default() }
+        let account = Arc::new(Account::new(policies.channel_budget()));
+        let (further, dice, methods) = (RwLock::default(), Dice::new(seed), RwLock::default());
+        let state = Self { account, further, dice, methods };
+        state.set(policies);
+        state
     }
 
     /// The settings are these from now on.
     pub(crate) fn set(&self, policies: &Policies) {
         self.account.set(policies.channel_budget());
+        let mut further = self.further.write();
+        let mut known = std::mem::take(&mut *further);
+        for (name, budget) in policies.further_budgets() {
+            let account = known.remove(name).unwrap_or_else(|| Arc::new(Account::new(budget)));
+            account.set(budget);
+            further.insert(name.clone(), account);
+        }
+    }
+
+    /// What pays for a call: the channel, and this service or method if it has a budget of its own.
+    pub(crate) fn purse(&self, own: Option<&str>) -> Purse {
+        let own = own.and_then(|name| self.further.read().get(name).cloned());
+        Purse::new(Arc::clone(&self.account), own)
     }
 
     /// What is remembered of a method; `None` if there are too many.

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use crate::call::{Attempt, CallResult, Caller, Delivery, Hedge, Request, Response, RpcError};
 use crate::limits;
 use crate::policy::clock::now;
-use crate::policy::retry::Failure;
+use crate::policy::retry::{Failure, Purse};
 use crate::policy::state::{Record, State};
 
 /// A caller around another one that hedges, if anything is to be hedged.
@@ -22,13 +22,14 @@ use crate::policy::state::{Record, State};
 pub(crate) struct Hedged<C> {
     inner: C,
     hedge: Option<Hedge>,
+    purse: Purse,
     state: Arc<State>,
 }
 
 impl<C: Caller> Hedged<C> {
     /// Hedges as `hedge` says, or observes alone.
-    pub(crate) const fn new(inner: C, hedge: Option<Hedge>, state: Arc<State>) -> Self {
-        Self { inner, hedge, state }
+    pub(crate) const fn new(inner: C, hedge: Option<Hedge>, purse: Purse, state: Arc<State>) -> Self {
+        Self { inner, hedge, purse, state }
     }
 }
 
@@ -44,14 +45,14 @@ impl<C: Caller> Caller for Hedged<C> {
         let hedge = self.hedge.filter(|_| is_fit);
         let spare = hedge.and_then(|hedge| request.again().map(|request| (hedge, request)));
         let phase = Phase::New(request, spare);
-        HedgedCall { caller: self.inner.clone(), state: Arc::clone(&self.state), record, began: None, phase }
+        HedgedCall { caller: self.inner.clone(), purse: self.purse.clone(), record, began: None, phase }
     }
 }
 
 /// A call of a [`Hedged`]; its states are drawn in `mod.rs`.
 pub(crate) struct HedgedCall<C: Caller> {
     caller: C,
-    state: Arc<State>,
+    purse: Purse,
     record: Option<Arc<Record>>,
     /// When the first attempt was made.
     began: Option<Instant>,
@@ -106,7 +107,7 @@ impl<C: Caller> HedgedCall<C> {
     /// The first attempt is late: makes the other one, if the budget has one.
     fn hedge(&mut self, first: Running<C>, spare: Spare) {
         let since = now();
-        if !self.state.account.spend(since) {
+        if !self.purse.spend(since) {
             self.phase = Phase::First(first, None);
             return;
         }

@@ -1,6 +1,7 @@
-//! Owns [`Budget`], what a channel may add to its calls, and [`Account`], what it has added. Does not decide which call
-//! gets it.
+//! Owns [`Budget`], what a channel may add to its calls, [`Account`], what it has added, and [`Purse`], what pays for one
+//! call. Does not decide which call gets it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -84,7 +85,7 @@ impl Account {
     }
 
     /// A call was made.
-    pub(crate) fn call(&self, now: Instant) {
+    fn call(&self, now: Instant) {
         let mut inner = self.0.lock();
         // Counted whatever the budget is, so that one that comes later knows of them.
         let terms = inner.terms();
@@ -92,7 +93,7 @@ impl Account {
     }
 
     /// A call has got its answer.
-    pub(crate) fn succeeded(&self) {
+    fn succeeded(&self) {
         let mut inner = self.0.lock();
         if let Budget::Tokens { tokens, ratio } = inner.budget {
             inner.tokens.succeeded(tokens, ratio);
@@ -100,12 +101,12 @@ impl Account {
     }
 
     /// An attempt has failed in a way that another one may mend.
-    pub(crate) fn failed(&self) {
+    fn failed(&self) {
         self.0.lock().tokens.failed();
     }
 
     /// Whether there is one more attempt to be taken, if nobody is quicker.
-    pub(crate) fn has(&self, now: Instant) -> bool {
+    fn has(&self, now: Instant) -> bool {
         let mut inner = self.0.lock();
         let terms = inner.terms();
         match inner.budget {
@@ -116,7 +117,7 @@ impl Account {
     }
 
     /// Takes one more attempt, if there is one. It is to be made at once: the budget is about when attempts go out.
-    pub(crate) fn spend(&self, now: Instant) -> bool {
+    fn spend(&self, now: Instant) -> bool {
         let mut inner = self.0.lock();
         let terms = inner.terms();
         match inner.budget {
@@ -124,6 +125,51 @@ impl Account {
             Budget::Tokens { tokens, .. } => inner.tokens.allow(tokens),
             Budget::Unlimited => true,
         }
+    }
+}
+
+// ===== impl Purse =====
+
+/// What pays for one call: the channel's account, and the one of its service or method if that has a budget of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Purse {
+    channel: Arc<Account>,
+    own: Option<Arc<Account>>,
+}
+
+impl Purse {
+    pub(crate) const fn new(channel: Arc<Account>, own: Option<Arc<Account>>) -> Self {
+        Self { channel, own }
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.own.iter().chain([&self.channel]).map(|account| &**account)
+    }
+
+    /// The call was made.
+    pub(crate) fn call(&self, now: Instant) {
+        self.accounts().for_each(|account| account.call(now));
+    }
+
+    /// It has got its answer.
+    pub(crate) fn succeeded(&self) {
+        self.accounts().for_each(Account::succeeded);
+    }
+
+    /// An attempt has failed in a way that another one may mend.
+    pub(crate) fn failed(&self) {
+        self.accounts().for_each(Account::failed);
+    }
+
+    /// Whether there is one more attempt to be taken, if nobody is quicker.
+    pub(crate) fn has(&self, now: Instant) -> bool {
+        self.accounts().all(|account| account.has(now))
+    }
+
+    /// Takes one more attempt, if there is one. If only its own account has one, that is poorer by it all the same: both
+    /// bounds hold.
+    pub(crate) fn spend(&self, now: Instant) -> bool {
+        self.has(now) && self.accounts().all(|account| account.spend(now))
     }
 }
 

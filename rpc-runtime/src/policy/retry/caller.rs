@@ -16,6 +16,7 @@ use crate::call::{
 };
 use crate::limits;
 use crate::policy::clock::now;
+use crate::policy::retry::Purse;
 use crate::policy::state::{Record, State};
 
 /// A caller around another one that tries again, if anything is to be tried again. It counts the calls that pay for what is
@@ -24,13 +25,14 @@ use crate::policy::state::{Record, State};
 pub(crate) struct Retried<C> {
     inner: C,
     retry: Option<Retry>,
+    purse: Purse,
     state: Arc<State>,
 }
 
 impl<C: Caller> Retried<C> {
     /// Tries again as `retry` says, or passes calls on as they are.
-    pub(crate) const fn new(inner: C, retry: Option<Retry>, state: Arc<State>) -> Self {
-        Self { inner, retry, state }
+    pub(crate) const fn new(inner: C, retry: Option<Retry>, purse: Purse, state: Arc<State>) -> Self {
+        Self { inner, retry, purse, state }
     }
 }
 
@@ -41,13 +43,10 @@ impl<C: Caller> Caller for Retried<C> {
     fn call(&self, request: Request) -> RetriedCall<C> {
         match self.retry {
             None => {
-                self.state.account.call(now());
+                self.purse.call(now());
                 RetriedCall(Kind::Plain(self.inner.call(request)))
             }
-            Some(retry) => {
-                let state = Arc::clone(&self.state);
-                RetriedCall(Kind::Retried(Trials::new(self.inner.clone(), request, retry, state)))
-            }
+            Some(retry) => RetriedCall(Kind::Retried(Trials::new(self, request, retry))),
         }
     }
 }
@@ -84,6 +83,7 @@ struct Trials<C: Caller> {
     /// What every attempt is made of.
     request: Request,
     retry: Retry,
+    purse: Purse,
     state: Arc<State>,
     record: Option<Arc<Record>>,
     phase: Phase<C>,
@@ -108,10 +108,19 @@ enum Phase<C: Caller> {
 }
 
 impl<C: Caller> Trials<C> {
-    fn new(caller: C, request: Request, retry: Retry, state: Arc<State>) -> Self {
-        let (record, phase, history) = (state.record(request.method()), Phase::New, Vec::new());
-        let delivery = Delivery::NotSent;
-        Self { caller, request, retry, state, record, phase, sent: 0, delivery, history }
+    fn new(by: &Retried<C>, request: Request, retry: Retry) -> Self {
+        Self {
+            caller: by.inner.clone(),
+            retry,
+            purse: by.purse.clone(),
+            state: Arc::clone(&by.state),
+            record: by.state.record(request.method()),
+            request,
+            phase: Phase::New,
+            sent: 0,
+            delivery: Delivery::NotSent,
+            history: Vec::new(),
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CallResult> {
@@ -119,7 +128,7 @@ impl<C: Caller> Trials<C> {
             match mem::replace(&mut self.phase, Phase::Over) {
                 Phase::New => {
                     let began = now();
-                    self.state.account.call(began);
+                    self.purse.call(began);
                     let deadline = Deadline::earlier(self.request.deadline(), self.request.begin_by());
                     let is_idempotent = self.request.descriptor().is_some_and(|method| method.idempotent);
                     let decider = Decider::new(self.retry, is_idempotent, began, deadline);
@@ -144,7 +153,7 @@ impl<C: Caller> Trials<C> {
                         self.phase = Phase::Waiting { sleep, paid, last, began, decider };
                         return Poll::Pending;
                     }
-                    if paid && !self.state.account.spend(now()) {
+                    if paid && !self.purse.spend(now()) {
                         return Poll::Ready(self.finish(last, Why::Budget));
                     }
                     if self.attempt(began, decider).is_err() {
@@ -181,7 +190,7 @@ impl<C: Caller> Trials<C> {
         let number = self.sent + 1;
         self.sent += result.as_ref().map_or_else(RpcError::attempts, Response::attempts);
         let Some(failure) = self.failure(&result) else {
-            self.state.account.succeeded();
+            self.purse.succeeded();
             return Some(self.finish(result, Why::Final));
         };
         self.note(number, &result, since.saturating_duration_since(began), took);
@@ -190,11 +199,11 @@ impl<C: Caller> Trials<C> {
             Verdict::End(why) => return Some(self.finish(result, why)),
             Verdict::Again { wait, paid } => (wait, paid),
         };
-        self.state.account.failed();
+        self.purse.failed();
         if !self.request.is_repeatable() {
             return Some(self.finish(result, Why::Items));
         }
-        if paid && !self.state.account.has(now) {
+        if paid && !self.purse.has(now) {
             return Some(self.finish(result, Why::Budget));
         }
         // Without a runtime nothing wakes whoever waits.

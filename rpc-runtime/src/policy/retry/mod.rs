@@ -30,6 +30,6 @@ mod window;
 
 pub use budget::Budget;
 
-pub(crate) use budget::Account;
+pub(crate) use budget::{Account, Purse};
 pub(crate) use caller::Retried;
 pub(crate) use decision::Failure;

@@ -1,0 +1,218 @@
+//! What a text says, what is wrong with it, and that what is in force prints as a text that says the same.
+
+use std::time::Duration;
+
+use crate::call::{Backoff, Hedge, MethodDescriptor, Retry, ServiceDescriptor};
+use crate::policy::settings::Policy;
+use crate::policy::table::PolicyTable;
+use crate::policy::{Budget, Policies};
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+static CALCULATOR: ServiceDescriptor = ServiceDescriptor::new(
+    "Calculator",
+    "",
+    &[
+        MethodDescriptor::new("add", "Calculator.add", 0).idempotent().with_retry(Retry::new().attempts(2)),
+        MethodDescriptor::new("store", "Calculator.store", 1),
+        MethodDescriptor::new("watch", "Calculator.watch", 2).idempotent().takes(),
+    ],
+);
+
+const TEXT: &str = r#"
+    [default]
+    timeout = "2s"
+    budget = { ratio = 0.1, floor_min = 0.5, floor_max = 4 }
+
+    [service.Calculator]
+    retry = { attempts = 4, base = "10ms", cap = "1s", backoff = "proportional", alpha = 2, t_max = "5s", jitter = 0 }
+    hedge = true
+    total_timeout = "1h"
+
+    [service.Calculator.store]
+    timeout = "250ms"
+    retry = false
+    budget = { tokens = 10, ratio = 0.5 }
+
+    [service.Calculator.watch]
+    idle_timeout = false
+    hedge = { after = "20ms", percentile = 0.99 }
+
+    [service."a.b"]
+    hedge = { after = "1500us" }
+"#;
+
+fn policies() -> Policies {
+    let backoff = Backoff::Proportional { alpha: 2.0, t_max: ms(5_000), jitter: 0.0 };
+    let retry = Retry::new().attempts(4).base(ms(10)).cap(ms(1_000)).backoff(backoff);
+    let hour = Duration::from_secs(3_600);
+    Policies::new()
+        .everything(Policy::new().timeout(ms(2_000)))
+        .budget(Budget::Window { ratio: 0.1, floor_min: 0.5, floor_max: 4.0 })
+        .service("Calculator", Policy::new().retry(retry).hedge(Hedge::new()).total_timeout(hour))
+        .method(
+            "Calculator.store",
+            Policy::new().timeout(ms(250)).no_retry().budget(Budget::Tokens { tokens: 10.0, ratio: 0.5 }),
+        )
+        .method(
+            "Calculator.watch",
+            Policy::new()
+                .idle_timeout(Duration::from_secs(10 * 365 * 24 * 3_600))
+                .hedge(Hedge::at_percentile(99.0).at_first(ms(20))),
+        )
+        .service("a.b", Policy::new().hedge(Hedge::after(Duration::from_micros(1_500))))
+}
+
+#[test]
+fn a_text_says_what_code_can_say() {
+    assert_eq!(Policies::from_toml(TEXT).unwrap(), policies());
+    assert_eq!(Policies::from_toml("").unwrap(), Policies::new());
+    let short = "[service.S]\nretry = true\nbudget = false\n[service.S.m]\nhedge = {}\nretry = {}";
+    let expected = Policies::new()
+        .service("S", Policy::new().retry(Retry::new()).budget(Budget::Unlimited))
+        .method("S.m", Policy::new().hedge(Hedge::new()).retry(Retry::new()));
+    assert_eq!(Policies::from_toml(short).unwrap(), expected);
+}
+
+#[test]
+fn what_is_in_force_says_who_said_so_and_reads_back() {
+    let table = |policies: Policies| PolicyTable::new(policies.into(), &CALCULATOR, ms(10_000)).to_string();
+    let text = table(policies());
+    for line in [
+        "budget = { ratio = 0.1, floor_min = 0.5, floor_max = 4 }  # the default",
+        "[service.Calculator.add]\ntimeout = \"2s\"  # the default\nretry = { attempts = 4, base = \"10ms\", cap = \"1s\", \
+         backoff = \"proportional\", alpha = 2, t_max = \"5s\", jitter = 0 }  # the service\n\
+         hedge = { percentile = 95 }  # the service",
+        "timeout = \"250ms\"  # the method\nretry = false  # the method\n\
+         hedge = false  # asked for, but the method is not idempotent\nbudget = { tokens = 10, ratio = 0.5 }  # the method",
+        "total_timeout = \"1h\"  # the service",
+    ] {
+        assert!(text.contains(line), "{line}\n\n{text}");
+    }
+    let again = Policies::from_toml(&text).unwrap();
+    let held = |policies: &Policies| {
+        CALCULATOR
+            .methods
+            .iter()
+            .map(|method| {
+                let told = policies.told(&Policy::new(), method.full_name, Some(method));
+                (told.timeout.0, told.total_timeout.0.filter(|_| method.takes), told.retry.0, told.hedge.0)
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held(&again), held(&policies()));
+    let silent = table(Policies::new());
+    assert!(
+        silent.contains(
+            "[service.Calculator.store]\ntimeout = \"10s\"  # the channel\nretry = false  # built in"
+        )
+    );
+    assert!(silent.contains(
+        "retry = { attempts = 2, base = \"50ms\", cap = \"2s\", backoff = \"full\" }  # the trait"
+    ));
+}
+
+/// Each text has one mistake, which is told so.
+#[track_caller]
+fn assert_told(texts: &[(&str, &str)]) {
+    for (text, expected) in texts {
+        let error = Policies::from_toml(text).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}\n{expected}");
+        assert_eq!(error.mistakes().len(), 1, "{error}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_known_is_told_with_its_line_and_what_was_meant() {
+    assert_told(&[
+        (
+            "[default]\n\nretyr = false",
+            "line 3: `default.retyr`: there is no such key: did you mean `retry`?",
+        ),
+        ("[defaults]\ntimeout = \"1s\"", "line 1: `defaults`: there is no such key: did you mean `default`?"),
+        (
+            "[default]\nxyzzy = 1",
+            "line 2: `default.xyzzy`: there is no such key: there are `timeout`, `idle_timeout`, `total_timeout`, `retry`, `hedge`, `budget`",
+        ),
+        (
+            "[service.S.m]\nretry = { attempt = 3 }",
+            "line 2: `service.S.m.retry.attempt`: there is no such key: did you mean `attempts`?",
+        ),
+        (
+            "[service.S]\ntimeot = 5",
+            "line 2: `service.S.timeot`: there is no such key: did you mean `timeout`?",
+        ),
+        (
+            "[default.inner]\nx = 1",
+            "line 1: `default.inner`: there is no such key: there are `timeout`, `idle_timeout`, `total_timeout`, `retry`, `hedge`, `budget`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_value_that_is_wrong_is_told_with_what_would_be_right() {
+    assert_told(&[
+        (
+            "[default]\ntimeout = 250",
+            "line 2: `default.timeout`: takes a whole number and a unit, such as \"250ms\" (`us`, `ms`, `s`, `m`, `h`)",
+        ),
+        ("[default]\ntimeout = \"0s\"", "line 2: `default.timeout`: takes a whole number and a unit"),
+        ("[default]\ntimeout = \"1.5s\"", "line 2: `default.timeout`: takes a whole number and a unit"),
+        ("[default]\ntimeout = false", "line 2: `default.timeout`: cannot be turned off"),
+        ("[default]\nretry = 3", "line 2: `default.retry`: takes `false`, or a table"),
+        (
+            "[default]\nretry = { attempts = 0 }",
+            "line 2: `default.retry.attempts`: takes a whole number from 1 to 100",
+        ),
+        (
+            "[default]\nretry = { attempts = 2.5 }",
+            "line 2: `default.retry.attempts`: takes a whole number from 1 to 100",
+        ),
+        ("[default]\nretry = { base = \"3s\" }", "line 2: `default.retry`: no wait is longer than `cap`"),
+        (
+            "[default]\nretry = { backoff = \"linear\" }",
+            "line 2: `default.retry.backoff`: takes one of \"full\", \"equal\"",
+        ),
+        (
+            "[default]\nretry = { alpha = 1 }",
+            "line 2: `default.retry.alpha`: is part of the proportional back-off",
+        ),
+        (
+            "[default]\nhedge = { percentile = 101 }",
+            "line 2: `default.hedge.percentile`: takes a number from 50 to 99.99",
+        ),
+        (
+            "[default]\nbudget = { ratio = -1 }",
+            "line 2: `default.budget.ratio`: takes a number from 0 to 1000000",
+        ),
+        (
+            "[default]\nbudget = { floor_min = 5, floor_max = 1 }",
+            "line 2: `default.budget`: `floor_min` is more",
+        ),
+        (
+            "[default]\nbudget = { tokens = 5, floor_max = 1 }",
+            "line 2: `default.budget`: has either `tokens` or a floor",
+        ),
+        ("service = 3", "line 1: `service`: takes a table"),
+        ("[service]\nS = 3", "line 2: `service.S`: a service has a table"),
+        ("[default]\ntimeout = \n", "line 2: "),
+        ("[default]\ntimeout = \"1s\"\ntimeout = \"2s\"", "line 3: "),
+    ]);
+}
+
+#[test]
+fn all_mistakes_are_told_in_the_order_of_their_lines() {
+    let text = "[service.S]\nhedge = 1\n[default]\nretry = 1\nfoo = 2\n";
+    let error = Policies::from_toml(text).unwrap_err();
+    let lines: Vec<_> = error.mistakes().iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [2, 4, 5]);
+    assert_eq!(error.to_string().lines().count(), 3);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Policies::load("/nowhere/policies.toml").unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere/policies.toml cannot be read: "), "{error}");
+}
