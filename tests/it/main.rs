@@ -25,5 +25,6 @@ mod shutdown;
 mod stranger;
 mod streams;
 mod support;
+mod sweep;
 mod tls;
 mod transport;

@@ -301,10 +301,10 @@ async fn a_path_may_become_worse_for_a_while() {
     let Pair { network, count, .. } = pair(1);
     count.count(0).await.unwrap();
     let slow = Path::new().latency(Latency::fixed(400 * MILLI));
-    let _worse = network.inject(Fault::worse("client", "server", slow).lasting(SECOND));
+    let worse = network.inject(Fault::worse("client", "server", slow).lasting(SECOND));
     let began = Instant::now();
     count.count(0).await.unwrap();
-    assert_eq!(began.elapsed(), 800 * MILLI);
+    assert_eq!((began.elapsed(), worse.hits()), (800 * MILLI, 2));
     tokio::time::sleep(SECOND).await;
     let began = Instant::now();
     count.count(0).await.unwrap();

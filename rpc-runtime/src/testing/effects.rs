@@ -10,20 +10,17 @@ use crate::testing::fault::{Fault, Place, What, is_pair};
 use crate::testing::report::Happening;
 
 impl Fabric {
-    /// Injects a fault; says its number.
-    ///
-    /// # Panics
-    ///
-    /// When it names a host that there is not.
+    /// Whether all hosts that a fault names are there; if not, what is wrong.
+    pub(super) fn knows(&self, fault: &Fault) -> Result<(), String> {
+        let Some(unknown) = fault.hosts().into_iter().find(|host| !self.hosts.contains_key(*host)) else {
+            return Ok(());
+        };
+        let known: Vec<_> = self.hosts.keys().map(|name| format!("`{name}`")).collect();
+        Err(format!("`{fault}`: no host `{unknown}`: there are {}", known.join(", ")))
+    }
+
+    /// Injects a fault, whose hosts are there; says its number.
     pub(super) fn inject(&mut self, fault: Fault, now: Instant) -> usize {
-        for host in fault.hosts() {
-            let known: Vec<_> = self.hosts.keys().map(|name| format!("`{name}`")).collect();
-            assert!(
-                self.hosts.contains_key(host),
-                "`{fault}`: no host `{host}`: there are {}",
-                known.join(", ")
-            );
-        }
         let number = self.faults.len() + 1;
         self.note(now, Happening::Injected { fault: number, what: fault.to_string() });
         let left = match fault.what {
@@ -177,8 +174,9 @@ impl Fabric {
         let numbers: Vec<_> = self.connections.keys().copied().collect();
         for number in numbers {
             for at in [0, 1] {
-                let state = &self.connections[&number].sides[at];
-                if &*state.host == name && state.state == SideState::Open {
+                // The last side that leaves a connection takes it away.
+                let side = self.connections.get(&number).map(|connection| &connection.sides[at]);
+                if side.is_some_and(|side| &*side.host == name && side.state == SideState::Open) {
                     self.leave(number, at, told, now);
                 }
             }

@@ -134,7 +134,7 @@ impl Fabric {
             count.injected += 1;
             count.hits += injection.hits;
         }
-        self.log.report(self.seed, self.elapsed(now), counts)
+        self.log.report(self.seed, self.elapsed(now), counts, self.connections.len())
     }
 
     /// A host of this name, which is made if there is none.

@@ -106,16 +106,29 @@ impl Network {
     ///
     /// When it names a host that there is not.
     pub fn inject(&self, fault: Fault) -> Injected {
+        self.check(&fault);
         Injected { lab: Arc::clone(&self.lab), number: self.lab.inject(fault) }
     }
 
     /// Makes something go wrong after this time.
+    ///
+    /// # Panics
+    ///
+    /// When it names a host that there is not.
     pub fn at(&self, after: Duration, fault: Fault) {
+        self.check(&fault);
         let (lab, at) = (Arc::clone(&self.lab), Instant::now() + after);
         tokio::spawn(async move {
             tokio::time::sleep_until(at).await;
             lab.inject(fault);
         });
+    }
+
+    /// Checked where the test says it: a panic in a task of its own would be nobody's.
+    fn check(&self, fault: &Fault) {
+        if let Err(wrong) = self.lab.with(|fabric, _| fabric.knows(fault)) {
+            panic!("{wrong}");
+        }
     }
 
     /// Makes things go wrong at random, among all hosts that there are; says when, and what.

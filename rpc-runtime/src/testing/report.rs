@@ -21,6 +21,8 @@ pub struct Report {
     pub total_events: u64,
     /// How often faults of each name were injected, and how often they hit something.
     pub faults: BTreeMap<&'static str, FaultCount>,
+    /// Connections that are open, on one side at least.
+    pub open_connections: usize,
     /// Bytes that were read from connections.
     pub bytes: u64,
     /// Packets that were lost, and came late.
@@ -94,8 +96,8 @@ impl fmt::Display for Report {
         for (name, FaultCount { injected, hits }) in &self.faults {
             writeln!(f, "{name}: injected {injected}, hits {hits}")?;
         }
-        let Self { bytes, packets_lost, digest, .. } = self;
-        write!(f, "{bytes} bytes read, {packets_lost} packets lost, digest {digest:016x}")
+        let Self { open_connections: open, bytes, packets_lost: lost, digest, .. } = self;
+        write!(f, "{open} connections open, {bytes} bytes read, {lost} packets lost, digest {digest:016x}")
     }
 }
 
@@ -157,6 +159,7 @@ impl Log {
         seed: u64,
         elapsed: Duration,
         faults: BTreeMap<&'static str, FaultCount>,
+        open_connections: usize,
     ) -> Report {
         Report {
             seed,
@@ -164,6 +167,7 @@ impl Log {
             events: self.events.clone(),
             total_events: self.total,
             faults,
+            open_connections,
             bytes: self.bytes,
             packets_lost: self.packets_lost,
             digest: self.digest.finish(),

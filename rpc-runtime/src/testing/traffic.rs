@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::ReadBuf;
 
 use crate::testing::fabric::{Connection, Fabric, Side, SideState, Wakers};
-use crate::testing::fault::{Place, What};
+use crate::testing::fault::{Place, What, is_pair};
 use crate::testing::flow::{Ending, Flow, Met};
 use crate::testing::frames::Begun;
 use crate::testing::report::Happening;
@@ -160,6 +160,10 @@ impl Fabric {
         if weather.is_held {
             self.hit_holding(&from, &to, now);
         }
+        self.hit_all(
+            now,
+            |what| matches!(what, What::Worse(one, other, _) if is_pair(one, other, &from, &to)),
+        );
         let Some(connection) = self.connections.get_mut(&number) else { return Err(broken()) };
         self.log.packets_lost += connection.flows[at].push(&bytes[..passing], now, weather, &mut self.dice);
         self.wakes.push(Arc::clone(&connection.wakers));

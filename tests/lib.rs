@@ -1,0 +1,9 @@
+//! What the programs and tests of this package share: the conformance pair, and the sweep of the simulated network.
+
+mod conformance;
+pub mod sweep;
+
+pub use conformance::{
+    Answering, Callback, CallbackClient, CallbackServer, Conformance, ConformanceClient, ConformanceError,
+    ConformanceServer, Counts, Dynamic, Exerciser, Item, Tree, from_json, metadata_from_json, to_json,
+};

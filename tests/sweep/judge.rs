@@ -1,0 +1,118 @@
+//! Owns [`judge`]: holds what callers were told against what handlers did. Does not know of faults.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use traitwire::Delivery;
+
+use super::ledger::{Books, Call, Kind, Told, Work};
+use super::service::fails;
+
+/// How the calls of a run ended, for whoever wants to know that something happened.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many calls were made, those of handlers included.
+    pub calls: u64,
+    /// How many of each end there were.
+    pub ends: BTreeMap<String, u64>,
+    /// Handlers that were started, and those of them that came to their end.
+    pub started: u64,
+    /// Handlers that came to their end.
+    pub finished: u64,
+}
+
+impl Tally {
+    /// Adds another run.
+    pub fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.started += other.started;
+        self.finished += other.finished;
+        for (end, count) in &other.ends {
+            *self.ends.entry(end.clone()).or_default() += count;
+        }
+    }
+}
+
+/// The clock ticks in milliseconds, and a handler is dropped when its connection's task has its turn.
+const TICK: Duration = Duration::from_millis(2);
+
+pub(super) fn judge(books: &Books, violations: &mut Vec<String>) -> Tally {
+    let mut tally = Tally::default();
+    for (&(hop, key), works) in &books.started {
+        if works.len() > 1 {
+            violations.push(format!("key {key} was started {} times at hop {hop}: {works:?}", works.len()));
+        }
+        for work in works {
+            tally.started += 1;
+            tally.finished += u64::from(work.finished);
+            outlived(hop, key, work, violations);
+        }
+    }
+    for call in &books.calls {
+        tally.calls += 1;
+        *tally.ends.entry(end(call)).or_default() += 1;
+        let works = books.started.get(&(call.hop, call.key)).map_or(&[][..], Vec::as_slice);
+        check(call, works, violations);
+    }
+    tally
+}
+
+fn end(call: &Call) -> String {
+    match &call.told {
+        Told::Nothing => "given up".to_owned(),
+        Told::Answered => "answered".to_owned(),
+        Told::App => "own error".to_owned(),
+        Told::Wrong(_) => "wrong".to_owned(),
+        Told::Failed(code, delivery, _) => format!("{code}, {delivery}"),
+    }
+}
+
+fn outlived(hop: usize, key: u64, work: &Work, violations: &mut Vec<String>) {
+    let (Some(deadline), ended) = (work.deadline, work.ended) else { return };
+    match ended {
+        None => {
+            violations.push(format!("the handler of key {key} at hop {hop} is at work for ever: {work:?}"))
+        }
+        Some(ended) if ended > deadline + TICK => {
+            let late = ended - deadline;
+            violations
+                .push(format!("the handler of key {key} at hop {hop} outlived its deadline by {late:?}"));
+        }
+        Some(_) => {}
+    }
+}
+
+fn check(call: &Call, works: &[Work], violations: &mut Vec<String>) {
+    let Call { hop, key, kind, began, told, .. } = call;
+    let mut violated = |what: String| violations.push(format!("key {key} at hop {hop}, {kind:?}: {what}"));
+    let (started, finished) = (!works.is_empty(), works.iter().any(|work| work.finished));
+    match (call.ended, call.time) {
+        (None, _) => violated("it has not ended".to_owned()),
+        (Some(ended), Some(time)) if is_late(*began, ended, time) => {
+            violated(format!("it took {:?} of {time:?}: {told:?}", ended - *began));
+        }
+        _ => {}
+    }
+    let truth = match told {
+        Told::Nothing => true,
+        // Its answer says that it was accepted, not that it has run.
+        Told::Answered if *kind == Kind::Tell => true,
+        Told::Answered => finished,
+        Told::App => started,
+        Told::Wrong(what) => return violated(format!("a wrong answer: {what}")),
+        Told::Failed(_, Delivery::NotSent | Delivery::Refused, _) => !started,
+        Told::Failed(_, Delivery::Unknown, _) => true,
+        Told::Failed(_, Delivery::Executed, _) => started,
+    };
+    if !truth {
+        violated(format!("its caller was told {told:?}, but started: {started}, finished: {finished}"));
+    }
+    if matches!(kind, Kind::Run { .. }) && fails(*key) && matches!(told, Told::Answered) {
+        violated("it was answered, and should have failed".to_owned());
+    }
+}
+
+fn is_late(began: Instant, ended: Instant, time: Duration) -> bool {
+    ended.duration_since(began) > time + TICK
+}
