@@ -339,7 +339,6 @@ impl Session {
                 };
                 assert!(!segment.is_empty());
                 self.hand.push_back(segment.len());
-                self.machine.recycle(segment);
             }
             let Some(left) = self.hand.front_mut() else { break };
             let some = most.min(*left);

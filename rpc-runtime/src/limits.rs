@@ -148,8 +148,9 @@ pub const UNSENT: u32 = 64 * 1024;
 /// Pings that a peer may have unanswered. An honest one has one.
 pub const PINGS: usize = 16;
 
-/// What the buffers that a thread keeps for the next messages may take together, in bytes; each is at most
-/// [`INLINE_PAYLOAD`] large. It suffices for a thousand calls in flight of a kilobyte each.
+/// What the buffers that a thread keeps for the next payloads may take together, in bytes; each is at most
+/// [`INLINE_PAYLOAD`] large. It suffices for a thousand calls in flight of a kilobyte each. Those that it keeps for
+/// segments of output, each at most twice [`SEGMENT`], may take as much.
 pub const BUFFERS: usize = 1024 * 1024;
 
 /// The highest id that a side gives to a call; it then asks for a fresh connection. The distance to the end of

@@ -8,7 +8,7 @@ use crate::load::{Remote, SumsClient, runtime};
 
 const CONNECTIONS: i64 = 64;
 /// Bytes that the server may hold for each.
-const MOST: i64 = 10 * 1024;
+const MOST: i64 = 6 * 1024;
 
 #[test]
 fn an_idle_connection_holds_little() {

@@ -1,45 +1,74 @@
-//! Owns the small buffers that wait for use, a list for each thread. Does not know what was in them.
+//! Owns the buffers that wait for use, two lists for each thread: small ones for payloads, larger ones for the segments of
+//! an output. Does not know what was in them.
 //!
 //! A call's arguments and its answer are each encoded into one and read from another. What gives one to the machine gets
 //! another back from it, so a list neither grows nor runs dry, and a steady flow of small calls allocates nothing. It
 //! belongs to the thread and not to a connection, so that idle connections hold none, and needs no lock.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 use crate::limits;
 
+type List = RefCell<Free>;
+
 thread_local! {
-    static FREE: RefCell<Free> = const { RefCell::new(Free { buffers: Vec::new(), bytes: 0 }) };
+    static SMALL: List = const { RefCell::new(Free::new(limits::INLINE_PAYLOAD)) };
+    static SEGMENTS: List = const { RefCell::new(Free::new(2 * limits::SEGMENT)) };
 }
 
-/// The buffers of one thread.
+/// Buffers of one thread.
 ///
 /// Invariant: `bytes` is the sum of their capacities, at most [`limits::BUFFERS`].
 struct Free {
     buffers: Vec<Vec<u8>>,
     bytes: usize,
+    /// The largest that is kept.
+    largest: usize,
 }
 
-/// An empty buffer.
+/// An empty buffer for a payload.
 pub(crate) fn take() -> Vec<u8> {
-    // A thread that ends has none any more.
-    FREE.try_with(|free| free.borrow_mut().take())
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| Vec::with_capacity(SMALLEST))
+    take_from(&SMALL)
 }
 
-/// Takes a buffer back, unless there are enough or it has grown large.
+/// Takes the buffer of a payload back, unless there are enough or it has grown large.
 pub(crate) fn put(buffer: Vec<u8>) {
-    if (SMALLEST..=limits::INLINE_PAYLOAD).contains(&buffer.capacity()) {
-        let _ = FREE.try_with(|free| free.borrow_mut().put(buffer));
-    }
+    put_into(&SMALL, buffer);
+}
+
+/// An empty buffer for a segment.
+pub(crate) fn take_segment() -> Vec<u8> {
+    take_from(&SEGMENTS)
+}
+
+/// Takes the buffer of a segment back, unless there are enough or it has grown large.
+pub(crate) fn put_segment(buffer: Vec<u8>) {
+    put_into(&SEGMENTS, buffer);
 }
 
 /// Room for the arguments of most calls, and for their answers.
 const SMALLEST: usize = 64;
 
+fn take_from(list: &'static LocalKey<List>) -> Vec<u8> {
+    // A thread that ends has none any more.
+    list.try_with(|free| free.borrow_mut().take())
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| Vec::with_capacity(SMALLEST))
+}
+
+fn put_into(list: &'static LocalKey<List>, buffer: Vec<u8>) {
+    if buffer.capacity() >= SMALLEST {
+        let _ = list.try_with(|free| free.borrow_mut().put(buffer));
+    }
+}
+
 impl Free {
+    const fn new(largest: usize) -> Self {
+        Self { buffers: Vec::new(), bytes: 0, largest }
+    }
+
     fn take(&mut self) -> Option<Vec<u8>> {
         let buffer = self.buffers.pop()?;
         self.bytes -= buffer.capacity();
@@ -47,7 +76,7 @@ impl Free {
     }
 
     fn put(&mut self, mut buffer: Vec<u8>) {
-        if self.bytes + buffer.capacity() <= limits::BUFFERS {
+        if buffer.capacity() <= self.largest && self.bytes + buffer.capacity() <= limits::BUFFERS {
             buffer.clear();
             self.bytes += buffer.capacity();
             self.buffers.push(buffer);
@@ -72,7 +101,7 @@ mod tests {
         for _ in 0..2 * limits::BUFFERS / limits::INLINE_PAYLOAD {
             put(vec![0; limits::INLINE_PAYLOAD]);
         }
-        let (held, bytes) = FREE.with_borrow(|free| (free.buffers.len(), free.bytes));
+        let (held, bytes) = SMALL.with_borrow(|free| (free.buffers.len(), free.bytes));
         assert_eq!((held, bytes), (limits::BUFFERS / limits::INLINE_PAYLOAD, limits::BUFFERS));
     }
 }

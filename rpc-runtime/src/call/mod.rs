@@ -65,7 +65,7 @@ pub use request::Request;
 pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
 
-pub(crate) use buffers::{put as put_buffer, take as take_buffer};
+pub(crate) use buffers::{put as put_buffer, put_segment, take as take_buffer, take_segment};
 #[cfg(feature = "testing")]
 pub(crate) use chance::load;
 pub(crate) use chance::{instance, roll};

@@ -23,6 +23,8 @@ use crate::proto::{OutgoingCall, StreamUse};
 pub(super) struct InFlight {
     channel: Channel,
     state: State,
+    /// The connection that has it, and its place there, once it is sent.
+    sent: Option<(Arc<Shared>, Ticket)>,
     wait_for_ready: bool,
     /// Since when it waits for a connection, and how long it has waited for earlier ones.
     waiting_since: Option<Instant>,
@@ -43,15 +45,15 @@ pub(super) struct InFlight {
 }
 
 /// ```text
-///   New ─▶ Waiting ──a connection──▶ Sent ──answer──▶ Done
+///   New ─▶ Waiting ──a connection──▶ Gone: sent ──answer──▶ Gone: done
 ///             ▲                        │
 ///             └── may be sent again ───┘
 /// ```
 enum State {
     New(Request),
     Waiting(OutgoingCall),
-    Sent(Arc<Shared>, Ticket),
-    Done,
+    /// In `sent`, until it is done: what is polled most is not to be moved with what is large.
+    Gone,
 }
 
 impl InFlight {
@@ -60,6 +62,7 @@ impl InFlight {
         Self {
             channel,
             state: State::New(request),
+            sent: None,
             wait_for_ready,
             waiting_since: None,
             waited: Duration::ZERO,
@@ -83,7 +86,8 @@ impl InFlight {
     ) -> Self {
         let mut this = Self {
             channel,
-            state: State::Done,
+            state: State::Gone,
+            sent: None,
             wait_for_ready: true,
             waiting_since: None,
             waited: Duration::ZERO,
@@ -175,7 +179,7 @@ impl InFlight {
         match shared.call(call, now, cx.waker()) {
             Ok(ticket) => {
                 self.attempts += 1;
-                self.state = State::Sent(Arc::clone(shared), ticket);
+                self.sent = Some((Arc::clone(shared), ticket));
                 Poll::Ready(Ok(()))
             }
             Err(untaken) if untaken.error.is_resend() => {
@@ -188,7 +192,7 @@ impl InFlight {
 
     /// Whether the call is sent, and all that is left to do is to be woken.
     const fn is_left_to_its_connection(&self) -> bool {
-        matches!(self.state, State::Sent(..)) && self.sleep.is_none() && self.outflow.is_none()
+        self.sent.is_some() && self.sleep.is_none() && self.outflow.is_none()
     }
 
     /// Whether the time of a call that watches over it itself is over; it does so once.
@@ -237,7 +241,7 @@ impl InFlight {
                 if due {
                     shared.end_due();
                 }
-                self.state = State::Sent(shared, ticket);
+                self.sent = Some((shared, ticket));
                 if due { Poll::Ready(None) } else { Poll::Pending }
             }
             Poll::Ready(Ok(metadata)) => Poll::Ready(Some(self.opened(shared, ticket, metadata))),
@@ -302,7 +306,6 @@ impl InFlight {
 
     /// Says to whom the call was made, and what the time went into before it reached a connection.
     fn finish(&mut self, result: CallResult) -> Poll<CallResult> {
-        self.state = State::Done;
         self.channel.leave_line(&mut self.place);
         Poll::Ready(result.map_err(|error| {
             let error = error.with_peer(&self.channel.inner.address).with_attempts(self.attempts);
@@ -322,17 +325,19 @@ impl Future for InFlight {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
         let this = &mut *self;
         loop {
-            let (call, now) = match std::mem::replace(&mut this.state, State::Done) {
+            if let Some((shared, ticket)) = this.sent.take() {
+                match ready!(this.poll_end(shared, ticket, cx)) {
+                    Some(result) => return this.finish(result),
+                    None => continue,
+                }
+            }
+            let (call, now) = match std::mem::replace(&mut this.state, State::Gone) {
                 State::New(request) => {
                     let now = now();
                     (this.begin(request, now), now)
                 }
                 State::Waiting(call) => (call, now()),
-                State::Sent(shared, ticket) => match ready!(this.poll_end(shared, ticket, cx)) {
-                    Some(result) => return this.finish(result),
-                    None => continue,
-                },
-                State::Done => return Poll::Pending,
+                State::Gone => return Poll::Pending,
             };
             match ready!(this.poll_waiting(call, now, cx)) {
                 Ok(()) if this.is_left_to_its_connection() => return Poll::Pending,
@@ -347,7 +352,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.channel.leave_line(&mut self.place);
         // Waiting calls are nobody's yet; those that are sent are the machine's, and it tells the callee.
-        if let State::Sent(shared, ticket) = &self.state {
+        if let Some((shared, ticket)) = &self.sent {
             shared.cancel(*ticket);
         }
     }
@@ -367,8 +372,8 @@ impl fmt::Debug for InFlight {
         let state = match self.state {
             State::New(_) => "new",
             State::Waiting(_) => "waiting for a connection",
-            State::Sent(..) => "sent",
-            State::Done => "done",
+            State::Gone if self.sent.is_some() => "sent",
+            State::Gone => "done",
         };
         write!(f, "InFlight({state})")
     }

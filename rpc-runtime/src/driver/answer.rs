@@ -12,15 +12,18 @@ use crate::proto::{Answer, CallId, CallRef};
 impl Shared {
     /// Answers a call.
     pub(super) fn answer(&self, id: CallId, answer: Answer) {
-        self.with(|core| core.answer(id, answer, clock::now()));
+        self.with(|core| {
+            core.handler_over(id);
+            core.machine.answer(id, answer, clock::now());
+        });
         self.task.wake();
     }
 
     /// Answers calls, for the connection's task.
-    pub(super) fn answer_all(&self, answers: &mut Vec<(CallId, Answer)>) {
+    pub(super) fn answer_all(&self, answers: &mut Vec<(CallId, Answer)>, now: Instant) {
         self.with(|core| {
-            let now = clock::now();
-            answers.drain(..).for_each(|(id, answer)| core.answer(id, answer, now));
+            answers.iter().for_each(|(id, _)| core.handler_over(*id));
+            core.machine.answer_all(answers.drain(..), now);
         });
     }
 
@@ -41,11 +44,6 @@ impl Shared {
 }
 
 impl Core {
-    fn answer(&mut self, id: CallId, answer: Answer, now: Instant) {
-        self.handler_over(id);
-        self.machine.answer(id, answer, now);
-    }
-
     fn handler_over(&mut self, id: CallId) {
         // Most handlers never become tasks, and hashing is not free.
         if !self.running.is_empty() {

@@ -2,6 +2,7 @@
 //! Does not say when calls may start (`task`), nor what a handler's end is (`work`).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,6 +19,14 @@ use crate::driver::streams::{Inflow, Whose, mismatch};
 use crate::driver::work::Work;
 use crate::limits;
 use crate::proto::{Answer, CallId, IncomingCall, MethodName, Refusal};
+
+thread_local! {
+    /// Room for the calls that a turn starts and for their answers: all connections of a thread use the same, one after
+    /// the other.
+    static ROOM: Cell<Room> = const { Cell::new((VecDeque::new(), Vec::new())) };
+}
+
+type Room = (VecDeque<IncomingCall>, Vec<(CallId, Answer)>);
 
 /// The calls of the peer on their way to their handlers.
 pub(super) struct Starting {
@@ -77,40 +86,49 @@ impl Starting {
     }
 
     /// A turn of the connection's task begins.
-    pub(super) const fn begin_turn(&mut self) {
+    pub(super) fn begin_turn(&mut self) {
         self.spawned = false;
+        (self.line, self.answers) = ROOM.take();
     }
 
-    /// Takes calls that may start from the machine; false if there are none.
-    pub(super) fn fill(&mut self) -> bool {
-        let line = &mut self.line;
+    /// All calls that could start in this turn have been started.
+    pub(super) fn end_turn(&mut self) {
+        ROOM.set((std::mem::take(&mut self.line), std::mem::take(&mut self.answers)));
+    }
+
+    /// Takes calls that may start from the machine, and says when; none if there are none.
+    pub(super) fn fill(&mut self) -> Option<Instant> {
+        if !self.shared.core.lock().machine.can_start() {
+            return None;
+        }
+        let (line, now) = (&mut self.line, clock::now());
         self.shared.with(|core| {
-            let now = clock::now();
             while line.len() < limits::STARTS
                 && let Some(call) = core.machine.poll_start(now)
             {
                 line.push_back(call);
             }
         });
-        !self.line.is_empty()
+        (!self.line.is_empty()).then_some(now)
     }
 
-    /// Starts the calls that were taken. Those whose turn has not come by then are not polled here.
-    pub(super) fn start(&mut self, until: Instant) {
+    /// Starts the calls that were taken at this instant. Those whose turn has not come by then are not polled here.
+    pub(super) fn start(&mut self, mut now: Instant, until: Instant) {
         while let Some(call) = self.line.pop_front() {
-            let inline = clock::now() < until;
             let id = call.id;
-            if let Some(answer) = self.start_one(call, inline) {
+            let answer = self.start_one(call, now < until);
+            now = clock::now();
+            if let Some(answer) = answer {
                 let is_small = answer.size() <= limits::INLINE_PAYLOAD;
                 self.answers.push((id, answer));
                 if !is_small {
                     // The machine says when there is no room for more of them.
-                    self.shared.answer_all(&mut self.answers);
+                    self.shared.answer_all(&mut self.answers, now);
                 }
             }
         }
         if !self.answers.is_empty() {
-            self.shared.answer_all(&mut self.answers);
+            self.shared.answer_all(&mut self.answers, now);
         }
     }
 

@@ -95,7 +95,8 @@ impl Task {
             None => tracing::trace!(peer = %self.starting.peer(), "connection closed"),
         }
         self.lifecycle.closed(closed.as_ref());
-        self.linger().await;
+        // Boxed: while the connection lives, nobody needs the room that this takes.
+        Box::pin(self.linger()).await;
     }
 
     /// One turn: see the [module](super). Ready when the connection is over.
@@ -107,9 +108,10 @@ impl Task {
         self.start(cx);
         self.write(cx);
         self.count();
-        let (after, due, can_start) = self
-            .shared
-            .with(|core| (core.take_aftermath(), core.machine.poll_timeout(), core.machine.can_start()));
+        let (after, due, can_start) = {
+            let mut core = self.shared.core.lock();
+            (core.take_aftermath(), core.machine.poll_timeout(), core.machine.can_start())
+        };
         if let Some(closed) = after.and_then(|after| self.after(*after)) {
             self.is_closed = true;
             return Poll::Ready(closed);
@@ -173,12 +175,12 @@ impl Task {
     fn start(&mut self, cx: &mut Context<'_>) {
         self.starting.begin_turn();
         let mut until = None;
-        while self.starting.fill() {
-            let until = until.get_or_insert_with(|| clock::now() + limits::INLINE_TIME);
-            self.starting.start(*until);
+        while let Some(now) = self.starting.fill() {
+            self.starting.start(now, *until.get_or_insert(now + limits::INLINE_TIME));
             // Answers may fill the output, and calls wait then until it has been written.
             self.write(cx);
         }
+        self.starting.end_turn();
     }
 
     /// Writes what is framed.

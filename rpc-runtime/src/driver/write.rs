@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::call::put_segment;
 use crate::driver::clock;
 use crate::driver::shared::Shared;
 use crate::limits;
@@ -50,14 +51,12 @@ impl Writing {
         shared: &Shared,
         cx: &mut Context<'_>,
     ) -> io::Result<Wrote> {
-        loop {
-            if self.segment.is_empty() {
-                match shared.with(|core| core.machine.poll_transmit(clock::now())) {
-                    Some(segment) => self.segment = segment,
-                    None if self.unflushed => return self.flush(io, cx),
-                    None => return Ok(Wrote::All),
-                }
-            }
+        if self.segment.is_empty()
+            && let Some(segment) = shared.with(|core| core.machine.poll_transmit(clock::now()))
+        {
+            self.segment = segment;
+        }
+        while !self.segment.is_empty() {
             match Pin::new(&mut *io).poll_write(cx, &self.segment[self.at..]) {
                 Poll::Pending => {
                     shared.with(|core| core.machine.handle_blocked(clock::now()));
@@ -67,31 +66,32 @@ impl Writing {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(bytes)) => {
                     self.unflushed = true;
-                    let large = self.segment.len() >= limits::SEGMENT;
-                    if self.took(bytes, shared) && large {
+                    if self.took(bytes, shared) {
                         return Ok(Wrote::Large);
                     }
                 }
             }
         }
+        if self.unflushed { self.flush(io, cx) } else { Ok(Wrote::All) }
     }
 
-    /// Notes that the transport took bytes; says whether the segment is done.
+    /// Notes that the transport took bytes, and goes on with the next segment after a small one; says whether a large one
+    /// is done: what comes after it is chosen when others have had their turn.
     fn took(&mut self, bytes: usize, shared: &Shared) -> bool {
         self.at += bytes;
         self.count += bytes as u64;
-        let done = (self.at == self.segment.len()).then(|| std::mem::take(&mut self.segment));
-        let is_done = done.is_some();
+        let is_done = self.at == self.segment.len();
+        let is_large = self.segment.len() >= limits::SEGMENT;
+        let next = shared.with(|core| {
+            let now = clock::now();
+            core.machine.handle_written(bytes, now);
+            if is_done && !is_large { core.machine.poll_transmit(now) } else { None }
+        });
         if is_done {
+            put_segment(std::mem::replace(&mut self.segment, next.unwrap_or_default()));
             self.at = 0;
         }
-        shared.with(|core| {
-            core.machine.handle_written(bytes, clock::now());
-            if let Some(segment) = done {
-                core.machine.recycle(segment);
-            }
-        });
-        is_done
+        is_done && is_large
     }
 
     fn flush(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> io::Result<Wrote> {

@@ -111,7 +111,7 @@ impl<T> IdTable<T> {
 }
 
 /// Places of a table that has its first entry; a power of two, as every size is.
-const SMALLEST: usize = 8;
+const SMALLEST: usize = 4;
 
 #[cfg(test)]
 mod tests {

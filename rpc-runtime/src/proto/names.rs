@@ -13,6 +13,8 @@ use crate::wire::{Method, Name};
 pub(super) struct NamesOut {
     // keyed look-up only
     numbers: HashMap<Cow<'static, str>, u32>,
+    /// The one that was asked for last, since calls of one method come together.
+    last: Option<(Cow<'static, str>, u32)>,
     /// How many the peer keeps; 0 until its HELLO is here.
     allowed: u32,
 }
@@ -25,7 +27,13 @@ impl NamesOut {
     /// How a CALL names the method, after a NAME frame if this is its first use.
     #[expect(clippy::ptr_arg, reason = "a name of a static trait is kept without a copy")]
     pub(super) fn method<'a>(&mut self, name: &'a Cow<'static, str>, out: &mut Vec<u8>) -> Method<'a> {
+        if let Some((last, number)) = &self.last
+            && last == name
+        {
+            return Method::Bound(*number);
+        }
         if let Some(&number) = self.numbers.get(name) {
+            self.last = Some((name.clone(), number));
             return Method::Bound(number);
         }
         let number = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::call::{put_segment, take_segment};
 use crate::limits;
 use crate::proto::Misbehaviour;
 use crate::proto::bulk::{BulkQueue, Framed};
@@ -35,7 +36,6 @@ pub(super) struct Output {
     since_bulk: usize,
     /// What the third lane has had since the second one had something.
     quiet: usize,
-    spare: Vec<u8>,
     finished: Vec<(Framed, u64)>,
 }
 
@@ -55,7 +55,6 @@ impl Output {
             written: 0,
             since_bulk: 0,
             quiet: 0,
-            spare: Vec::new(),
             finished: Vec::new(),
         }
     }
@@ -78,7 +77,7 @@ impl Output {
     fn append(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut BulkQueue) -> Option<Framed>) -> u64 {
         let open = self.segments.back().is_some_and(|segment| segment.len() < limits::SEGMENT);
         if !open {
-            self.segments.push_back(std::mem::take(&mut self.spare));
+            self.segments.push_back(take_segment());
         }
         if let Some(segment) = self.segments.back_mut() {
             let before = segment.len();
@@ -119,7 +118,7 @@ impl Output {
     }
 
     /// The next bytes to write, or `None` if there are none. Report what was written of them with
-    /// [`wrote`](Self::wrote), and bring the buffer back with [`recycle`](Self::recycle).
+    /// [`wrote`](Self::wrote).
     pub(super) fn poll(&mut self) -> Option<Vec<u8>> {
         while let Some((id, amount)) = self.credits.pop_first() {
             write_number(&mut self.control, Kind::Credit, id, amount);
@@ -132,7 +131,7 @@ impl Output {
             let first = if small { self.segments.pop_front() } else { None };
             let ordered = first.map_or(0, |first| {
                 segment.extend_from_slice(&first);
-                self.recycle(first);
+                put_segment(first);
                 segment.len() - control
             });
             self.in_hand.push_back((control, ordered));
@@ -146,7 +145,10 @@ impl Output {
     }
 
     fn poll_bulk(&mut self) -> Option<Vec<u8>> {
-        let mut segment = std::mem::take(&mut self.spare);
+        if !self.bulk.has_ready() {
+            return None;
+        }
+        let mut segment = take_segment();
         while self.bulk.has_ready() && segment.len() < limits::SEGMENT {
             let alone = segment.is_empty() && self.quiet >= limits::QUIET;
             if let Some(framed) = self.bulk.cut(alone, &mut segment) {
@@ -156,10 +158,6 @@ impl Output {
         }
         self.framed += segment.len() as u64;
         self.quiet += segment.len();
-        if segment.is_empty() {
-            self.spare = segment;
-            return None;
-        }
         self.in_hand.push_back((0, segment.len()));
         Some(segment)
     }
@@ -200,16 +198,6 @@ impl Output {
         }
     }
 
-    /// Takes a segment's buffer back for the next one.
-    pub(super) fn recycle(&mut self, mut segment: Vec<u8>) {
-        let worth_it =
-            segment.capacity() <= 2 * limits::SEGMENT && segment.capacity() > self.spare.capacity();
-        if worth_it {
-            segment.clear();
-            self.spare = segment;
-        }
-    }
-
     /// The position up to which the transport took everything.
     pub(super) const fn written(&self) -> u64 {
         self.written
@@ -238,11 +226,6 @@ impl Output {
             || self.bulk.has_ready()
     }
 
-    /// Gives back the memory that waits for use.
-    pub(super) fn shrink(&mut self) {
-        self.spare = Vec::new();
-    }
-
     /// Forgets everything: there is nobody to write to.
     pub(super) fn clear(&mut self) {
         self.control = Vec::new();
@@ -251,6 +234,5 @@ impl Output {
         self.bulk = BulkQueue::default();
         self.in_hand = VecDeque::new();
         self.finished = Vec::new();
-        self.shrink();
     }
 }

@@ -177,9 +177,16 @@ impl Connection {
 
     /// Answers a call of the peer. One that has been stopped or lost needs no answer, and gets none.
     pub fn answer(&mut self, id: CallId, answer: Answer, now: Instant) {
+        self.answer_all([(id, answer)], now);
+    }
+
+    /// The same for calls that have been answered together.
+    pub fn answer_all(&mut self, answers: impl IntoIterator<Item = (CallId, Answer)>, now: Instant) {
         // Without the peer's HELLO no call of it has been accepted.
         if let Some(peer) = self.outbound.peer() {
-            self.inbound.answer(id, answer, peer, &mut tools!(self, now));
+            for (id, answer) in answers {
+                self.inbound.answer(id, answer, peer, &mut tools!(self, now));
+            }
             self.settle(now);
         }
     }
@@ -223,8 +230,7 @@ impl Connection {
         start
     }
 
-    /// The next bytes to write: one write to the transport. Bring the buffer back with
-    /// [`recycle`](Self::recycle).
+    /// The next bytes to write: one write to the transport.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
         let segment = self.output.poll()?;
         while let Some((Framed { id, kind, payload }, end)) = self.output.poll_finished() {
@@ -260,11 +266,6 @@ impl Connection {
     }
 
     // ----- views and memory -----
-
-    /// Takes the buffer of a segment back.
-    pub fn recycle(&mut self, segment: Vec<u8>) {
-        self.output.recycle(segment);
-    }
 
     /// Whether an answer may be encoded: those that wait to be framed are not too many yet.
     pub const fn has_room_for_answers(&self) -> bool {

@@ -125,8 +125,12 @@ impl Outbound {
         let state = State::Queued { turn, call };
         let entry = Call { id: 0, state, deadline, asked, sent: None, answer: None, streams };
         let key = self.calls.insert(entry);
-        self.queue.push(turn, streaming, key);
-        self.dispatch(tools);
+        if self.goes_at_once(streaming, tools) {
+            self.send(key, tools);
+        } else {
+            self.queue.push(turn, streaming, key);
+            self.dispatch(tools);
+        }
         Ok(CallKey(key))
     }
 

@@ -2,6 +2,7 @@
 
 use super::Outbound;
 use crate::call::{Code, Delivery, RpcError};
+use crate::limits;
 use crate::proto::Config;
 use crate::proto::event::OutgoingCall;
 use crate::proto::refusals::{check_head, expired, retired, too_large};
@@ -12,6 +13,14 @@ impl Outbound {
     pub(super) fn has_place(&self, tools: &Tools<'_>) -> bool {
         self.peer.as_ref().is_some_and(|peer| self.open.len() < peer.in_flight as usize)
             && tools.output.backlog() < tools.config.output
+    }
+
+    /// Whether a further call need not stand in the queue.
+    pub(super) fn goes_at_once(&self, streaming: bool, tools: &Tools<'_>) -> bool {
+        self.queue.len() == 0
+            && self.next_id <= limits::LAST_ID
+            && self.has_place(tools)
+            && (!streaming || self.has_stream_place(tools.config))
     }
 
     /// Whether a call can be taken.

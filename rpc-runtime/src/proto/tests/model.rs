@@ -607,10 +607,8 @@ impl World {
         }
         let bytes = segment[*written..*written + some].to_vec();
         *written += some;
-        if *written == segment.len()
-            && let Some((segment, _)) = end.hand.pop_front()
-        {
-            end.machine.recycle(segment);
+        if *written == segment.len() {
+            end.hand.pop_front();
         }
         end.machine.handle_written(some, self.now);
         let [client, server] = &mut self.ends;

@@ -112,7 +112,6 @@ impl End {
             // In two pieces, as a socket may take them.
             self.machine.handle_written(segment.len() / 2, now);
             self.machine.handle_written(segment.len() - segment.len() / 2, now);
-            self.machine.recycle(segment);
         }
         bytes
     }

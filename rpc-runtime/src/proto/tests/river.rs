@@ -462,9 +462,7 @@ impl River {
         }
         let bytes = segment[*written..*written + some].to_vec();
         *written += some;
-        if let Some((segment, _)) = end.hand.take_if(|(segment, written)| *written == segment.len()) {
-            end.machine.recycle(segment);
-        }
+        let _ = end.hand.take_if(|(segment, written)| *written == segment.len());
         end.machine.handle_written(some, self.now);
         let [client, server] = &mut self.ends;
         let (end, peer) = if at == 0 { (client, server) } else { (server, client) };
