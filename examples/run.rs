@@ -108,3 +108,24 @@ fn cache() {
         ["the third: Ok(300)", "gone: Ok(300)", "asked for: true", "1 hit, 1 coalesced, 4 misses, 1 stale"];
     prints("cache", &lines);
 }
+
+#[test]
+fn retry() {
+    let lines = [
+        "400 nails, after 3 attempts",
+        "bolts: Some(Unknown)",
+        "3 attempts are all (`retry`) [attempt 1 at ",
+        "[service.Stock.count]",
+        "retry = false  # the default",
+    ];
+    prints("retry", &lines);
+}
+
+#[test]
+fn hedge() {
+    let printed = run("hedge", &[]);
+    let searches = |line: &str| line.split_whitespace().rev().nth(4).and_then(|count| count.parse().ok());
+    let counts: Vec<u32> = printed.lines().filter_map(searches).collect();
+    // Twenty calls are slow and go out twice, and some others on a slow machine, as far as the budget goes.
+    assert!(matches!(counts[..], [200, 210..=260, 210..=260]), "{printed}");
+}

@@ -47,6 +47,8 @@
 //! So whoever knows more of the method wins, and operators win over authors about the same thing; what holds for everything
 //! is for methods of which nobody has said anything. There is one word that is stronger: a policy that is off for everything
 //! is off where the trait asks for it too, because without that word it would be off anyway; only 1 to 3 bring it back.
+//!
+//! docs/POLICIES.md says the same at length, with defaults, reasons and diagrams, and how to write it in TOML.
 
 pub mod breaker;
 #[cfg(feature = "cache")]
