@@ -293,6 +293,10 @@ pub const BREAKER_FORGIVE: Duration = Duration::from_secs(10);
 /// The probes of a breaker that is half open: one would let chance decide, many would be load.
 pub const BREAKER_PROBES: u32 = 3;
 
+/// How long after the latest probe those that have not ended are given up: calls that nobody polls and nobody drops. Longer
+/// than any that somebody still waits for.
+pub const BREAKER_PROBE: Duration = Duration::from_secs(60);
+
 /// Methods that have a window of their own; further ones share one.
 pub const BREAKER_METHODS: usize = 1_024;
 

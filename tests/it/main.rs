@@ -3,6 +3,7 @@
 
 mod breaker;
 mod buggy;
+mod cache;
 mod callbacks;
 mod calls;
 mod cancel;

@@ -23,7 +23,8 @@ use crate::policy::dice::Throw;
 ///    Held(open), Held(closed): by an operator, until released; then Closed, with an empty window
 /// ```
 ///
-/// Each call that is admitted gets a [`Permit`] and gives it back with its end. Every change of state begins a new epoch, and
+/// Probes of which nothing is heard for a minute are lost, and others may take their places. Each call that is admitted gets a
+/// [`Permit`] and gives it back with its end. Every change of state begins a new epoch, and
 /// what comes back from an earlier one counts no more: a call that was sent before the breaker opened says nothing about
 /// whether the endpoint is back.
 #[derive(Debug)]
@@ -45,10 +46,11 @@ enum State {
         until: Instant,
         why: Why,
     },
-    /// `under_way <= probes` and `passed < probes`.
+    /// `under_way + passed <= probes` and `passed < probes`; `latest` is when the latest probe was let through.
     HalfOpen {
         under_way: u32,
         passed: u32,
+        latest: Instant,
         opened: Instant,
         why: Why,
     },
@@ -109,13 +111,21 @@ impl Machine {
         if let State::Open { since, until, why } = self.state
             && until <= now
         {
-            let half_open = State::HalfOpen { under_way: 0, passed: 0, opened: since, why };
+            let half_open = State::HalfOpen { under_way: 0, passed: 0, latest: now, opened: since, why };
             change = Some(self.enter(half_open, None));
+        }
+        if let State::HalfOpen { under_way, latest, .. } = &mut self.state
+            && now.saturating_duration_since(*latest) >= limits::BREAKER_PROBE
+        {
+            // Nobody polls them any more and nobody has dropped them: without this they would keep it half open for ever.
+            *under_way = 0;
+            self.epoch += 1;
         }
         let admitted = match &mut self.state {
             State::Closed | State::Held { state: BreakerState::Closed, .. } => Ok(()),
-            State::HalfOpen { under_way, passed, .. } if *under_way + *passed < config.probes => {
+            State::HalfOpen { under_way, passed, latest, .. } if *under_way + *passed < config.probes => {
                 *under_way += 1;
+                *latest = now;
                 Ok(())
             }
             State::HalfOpen { opened, why, .. } => {
@@ -219,7 +229,10 @@ impl Machine {
         match self.state {
             State::Closed | State::Held { state: BreakerState::Closed, .. } => true,
             State::Open { until, .. } => until <= now,
-            State::HalfOpen { under_way, passed, .. } => under_way + passed < config.probes,
+            State::HalfOpen { under_way, passed, latest, .. } => {
+                under_way + passed < config.probes
+                    || now.saturating_duration_since(latest) >= limits::BREAKER_PROBE
+            }
             State::Held { .. } => false,
         }
     }

@@ -145,6 +145,25 @@ fn a_probe_that_is_lost_or_says_nothing_gives_its_place_back() {
 }
 
 #[test]
+fn probes_of_which_nothing_is_heard_are_given_up() {
+    let mut bench = Bench::new(BreakerConfig::new());
+    bench.break_it();
+    bench.pass(secs(1));
+    let lost: Vec<_> = (0..3).map(|_| bench.admit().unwrap()).collect();
+    bench.pass(secs(59));
+    assert!(bench.admit().is_err() && !bench.machine.is_ready(bench.now, &bench.config));
+    bench.pass(secs(1));
+    assert!(bench.machine.is_ready(bench.now, &bench.config));
+    let probes: Vec<_> = (0..3).map(|_| bench.admit().unwrap()).collect();
+    assert!(bench.admit().is_err());
+    assert_eq!(bench.end(lost[0], Verdict::Failed), BreakerState::HalfOpen, "it comes too late to count");
+    bench.machine.give_back(lost[1]);
+    assert!(bench.admit().is_err());
+    probes.into_iter().for_each(|probe| assert_ne!(bench.end(probe, Verdict::Passed), BreakerState::Open));
+    assert_eq!(bench.machine.state(), BreakerState::Closed);
+}
+
+#[test]
 fn what_began_before_a_change_counts_no_more() {
     let mut bench = Bench::new(BreakerConfig::new());
     let early = bench.admit().unwrap();
@@ -241,6 +260,8 @@ struct Model {
     closed_since: Duration,
     doublings: u32,
     passed: usize,
+    /// When the latest probe was let through.
+    latest: Duration,
     /// The permits of the present state, by their numbers.
     valid: Vec<usize>,
 }
@@ -251,6 +272,10 @@ impl Model {
     fn admit(&mut self, at: Duration, number: usize) -> bool {
         if self.state == BreakerState::Open && self.until <= at {
             (self.state, self.passed, self.valid) = (BreakerState::HalfOpen, 0, Vec::new());
+            self.latest = at;
+        }
+        if self.state == BreakerState::HalfOpen && at - self.latest >= secs(60) {
+            self.valid.clear();
         }
         let admits = match self.state {
             BreakerState::Closed => true,
@@ -259,6 +284,7 @@ impl Model {
         };
         if admits {
             self.valid.push(number);
+            self.latest = at;
         }
         admits
     }
@@ -315,9 +341,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(None),
     ];
     let step = prop_oneof![
-        1 => (1_u64..4_000).prop_map(Step::Wait),
-        6 => Just(Step::Begin),
-        6 => (any::<prop::sample::Index>(), verdict).prop_map(|(which, verdict)| Step::End(which, verdict)),
+        30 => (1_u64..4_000).prop_map(Step::Wait),
+        1 => Just(Step::Wait(60_000)),
+        180 => Just(Step::Begin),
+        180 => (any::<prop::sample::Index>(), verdict).prop_map(|(which, verdict)| Step::End(which, verdict)),
     ];
     prop::collection::vec(step, 1..600)
 }
@@ -334,6 +361,7 @@ proptest! {
             closed_since: Duration::ZERO,
             doublings: 0,
             passed: 0,
+            latest: Duration::ZERO,
             valid: Vec::new(),
         };
         let mut under_way = Vec::new();

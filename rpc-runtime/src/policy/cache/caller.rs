@@ -1,7 +1,6 @@
 //! Owns [`Cache`] and [`CacheCaller`]: the store around a caller. Decides nothing.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, Response, RpcError};
+use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, Response, RpcError, roll};
 use crate::limits;
 use crate::observe::{CacheUse, Observer};
 use crate::policy::cache::config::CacheConfig;
@@ -68,7 +67,7 @@ impl Cache {
 
     fn with_observer(config: CacheConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let store = Store::new(config.policy, config.bytes);
-        let dice = Dice::new(config.seed.unwrap_or_else(|| RandomState::new().hash_one(0_u8)));
+        let dice = Dice::new(config.seed.unwrap_or_else(roll));
         let (flights, counts) = (Arc::default(), Default::default());
         Self { inner: Arc::new(Inner { config, store, flights, dice, counts, observer }) }
     }

@@ -1,7 +1,7 @@
 //! Owns [`Shed`] and [`ShedHandler`]: the gate around a handler. Decides nothing.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Code, Deadline, Delivery, Handler, HandlerFuture, Peer, Request, RpcError};
+use crate::call::{
+    CallResult, Code, Deadline, Delivery, Handler, HandlerFuture, Peer, Request, RpcError, roll,
+};
 use crate::limits;
 use crate::policy::clock::now;
 use crate::policy::limit::{Entered, Gate, LimitConfig, Place, Places, Said, Waiting};
@@ -49,7 +51,8 @@ struct Inner {
     places: Arc<Places>,
     pace: Mutex<Pace>,
     wait: Duration,
-    keys: RandomState,
+    /// Nobody outside can choose an address whose key is another one's.
+    salt: u64,
     refused: AtomicU64,
     dropped: AtomicU64,
 }
@@ -74,9 +77,9 @@ impl Shed {
     /// A layer that nobody uses yet.
     pub fn new(config: ShedConfig) -> Self {
         let places = Places::new(config.limit.gate(now(), true));
-        let (pace, keys) = (Mutex::default(), RandomState::new());
+        let (pace, salt) = (Mutex::default(), roll());
         let (refused, dropped) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { places, pace, wait: config.wait, keys, refused, dropped }) }
+        Self { inner: Arc::new(Inner { places, pace, wait: config.wait, salt, refused, dropped }) }
     }
 
     /// For [`ServerBuilder::layer`](crate::ServerBuilder::layer). Layers that are added later see calls first: those that
@@ -107,7 +110,10 @@ impl Shed {
     /// Whose call it is, for turns and shares. Connections over Unix sockets and memory have one address, and tell their
     /// processes apart by the number that each has drawn.
     fn key(&self, peer: Option<&Peer>) -> u64 {
-        peer.map_or(0, |peer| self.inner.keys.hash_one((peer.address(), peer.instance())))
+        let Some(peer) = peer else { return 0 };
+        let mut hasher = DefaultHasher::new();
+        (self.inner.salt, peer.address(), peer.instance()).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Looks at a call that comes; under the lock of the gate.
