@@ -129,3 +129,31 @@ fn hedge() {
     // Twenty calls are slow and go out twice, and some others on a slow machine, as far as the budget goes.
     assert!(matches!(counts[..], [200, 210..=260, 210..=260]), "{printed}");
 }
+
+#[test]
+fn mock_in_your_tests() {
+    let lines = [
+        "Grace: not enough money",
+        "Ada: paid, 1500",
+        "Edsger: not paid",
+        r#"charge("Ada", 500, 77)"#,
+        "2999500",
+    ];
+    prints("mock_in_your_tests", &lines);
+}
+
+#[test]
+fn simulate_a_partition() {
+    let lines = [
+        "all is well",
+        "deadline_exceeded, unknown; the server has counted 1",
+        "deadline_exceeded, unknown; the server has counted 2",
+        "unavailable, unknown; the server has counted 3",
+        "unavailable, not_sent; the server has counted 3",
+        "it is number 4",
+        "crash: injected 1, hits 1",
+    ];
+    prints("simulate_a_partition", &lines);
+    // All of it, to the last byte.
+    assert_eq!(run("simulate_a_partition", &[]), run("simulate_a_partition", &[]));
+}

@@ -52,7 +52,8 @@ use proc_macro::TokenStream;
 /// `CalculatorClient::connect(uri)`, `new(caller)`, `loopback(service)` and `with(options)` are short forms, each of
 /// which gives way to a method of the same name; `From<C>`, the trait `Client` and the functions `connect`, `loopback`
 /// and `with` of the crate always work. A method called `into` or `try_into` is called on a reference,
-/// `(&client).into()`, because Rust tries `Into` first.
+/// `(&client).into()`, because Rust tries `Into` first. With the crate's feature `testing` there are `mock()`, a client
+/// without a server, and `from_impl(service)`, one whose service is called in place.
 ///
 /// Where every method returns a `Result` whose error is `From<RpcError>`, the client implements the trait as well; of a
 /// stream, every item and the opening must be one.

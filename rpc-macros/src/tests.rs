@@ -1,14 +1,38 @@
 //! The expansion as text: what a change to the macro writes differently is seen in review. That it compiles and works is
 //! tested from outside, in `tests/macro`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::quote;
 
 use crate::expand;
 
 fn pretty(options: TokenStream, item: TokenStream) -> String {
-    let expanded = expand::service(options, item);
+    let expanded = with_tests_inlined(expand::service(options, item));
     prettyplease::unparse(&syn::parse2(expanded).unwrap())
+}
+
+/// What stands in `path::when_testing! { … }` takes the place of it, so that it is laid out as well.
+fn with_tests_inlined(tokens: TokenStream) -> TokenStream {
+    let mut inlined: Vec<TokenTree> = Vec::new();
+    for token in tokens {
+        let TokenTree::Group(group) = token else {
+            inlined.push(token);
+            continue;
+        };
+        let inner = with_tests_inlined(group.stream());
+        if let [.., TokenTree::Ident(name), TokenTree::Punct(_)] = &inlined[..]
+            && name == "when_testing"
+        {
+            // The path before it, back to the end of the last item.
+            while matches!(inlined.last(), Some(TokenTree::Ident(_) | TokenTree::Punct(_))) {
+                inlined.pop();
+            }
+            inlined.extend(inner);
+        } else {
+            inlined.push(Group::new(group.delimiter(), inner).into());
+        }
+    }
+    inlined.into_iter().collect()
 }
 
 fn snapshot(name: &str, options: TokenStream, item: TokenStream) {

@@ -10,7 +10,7 @@
 //! - A server calls its clients on their own connections: [`ChannelBuilder::service`] says what a client serves, and
 //!   [`Context::peer_client`] is how a handler finds it.
 //! - [`Context`] is the call that a handler serves; [`Caller`] and [`Handler`] are the seams for layers.
-//! - `testing`, behind the feature of that name, has what tests need: a network that fails on demand.
+//! - `testing`, behind the feature of that name, has what tests need: mocks, and a network that fails on demand.
 //!
 //! # Defaults
 //!

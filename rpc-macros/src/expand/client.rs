@@ -259,7 +259,7 @@ fn sugar(service: &Service, terms: &Terms) -> TokenStream {
 }
 
 /// The condition under which no method of the trait is called `name`; `None` if there is none.
-fn unless_taken(service: &Service, name: &str) -> Option<TokenStream> {
+pub(super) fn unless_taken(service: &Service, name: &str) -> Option<TokenStream> {
     let takers: Vec<_> = service.methods.iter().filter(|method| method.ident.unraw() == name).collect();
     if takers.is_empty() {
         return Some(TokenStream::new());
@@ -310,6 +310,6 @@ fn permanent(terms: &Terms) -> TokenStream {
 }
 
 /// Names of local variables that meet none of the user's.
-fn locals<const N: usize>(names: [&str; N]) -> [Ident; N] {
+pub(super) fn locals<const N: usize>(names: [&str; N]) -> [Ident; N] {
     names.map(|name| Ident::new(name, Span::mixed_site()))
 }

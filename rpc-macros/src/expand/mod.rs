@@ -9,6 +9,7 @@ mod fallback;
 mod server;
 mod service;
 mod terms;
+mod testing;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -40,13 +41,14 @@ pub(crate) fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 //     pub trait Calculator { … }
 //     pub struct CalculatorClient<C = Channel> { … }
 //     pub struct CalculatorServer<T> { … }
-//     const _: () = { static __TRAITWIRE_SERVICE: … impl … };
+//     const _: () = { static __TRAITWIRE_SERVICE: … impl … when_testing! { … } };
 fn write(service: &Service) -> TokenStream {
     let terms = Terms::of(service);
     let item = service::item(service);
     let (client, client_impls) = client::of(service, &terms);
     let (server, server_impls) = server::of(service, &terms);
     let as_trait = as_trait::of(service, &terms);
+    let for_tests = testing::of(service, &terms);
     let probes = terms.probes(service);
     let descriptor = descriptor::of(service, &terms);
     let Service { cfg, lints, .. } = service;
@@ -70,6 +72,7 @@ fn write(service: &Service) -> TokenStream {
             #client_impls
             #as_trait
             #server_impls
+            #for_tests
         };
     }
 }

@@ -6,8 +6,9 @@ use crate::client::Channel;
 
 /// A generated client: what can be said of it whatever its trait's methods are called.
 ///
-/// `FooClient::connect`, `new`, `loopback` and `with` are the short forms. Each of them gives way to a method of the
-/// same name; this trait and the free functions [`connect`], [`loopback`] and [`with`] do not.
+/// `FooClient::connect`, `new`, `loopback` and `with` are the short forms, and with the feature `testing` `mock` and
+/// `from_impl`. Each of them gives way to a method of the same name; this trait and the free functions [`connect`],
+/// [`loopback`] and [`with`] do not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a generated client",
     label = "not a client",

@@ -9,6 +9,8 @@ mod answer;
 mod argument;
 mod client;
 mod cow;
+#[cfg(feature = "testing")]
+mod mocked;
 mod retry;
 mod server;
 mod streams;
@@ -34,9 +36,34 @@ pub use streams::{
 pub use travel::{Value, View};
 
 pub use crate::call::{
-    ArgumentDescriptor, Backoff, CallOptions, Caller, Handler, HandlerFuture, Hedge, Items, MethodDescriptor,
-    Request, Retry, RpcError, Service, ServiceDescriptor, Streaming,
+    ArgumentDescriptor, Backoff, Batch, CallOptions, CallResult, Caller, Handler, HandlerFuture, Hedge,
+    Items, MethodDescriptor, Payload, Request, Retry, RpcError, Service, ServiceDescriptor, Streaming,
 };
+#[cfg(feature = "testing")]
+pub use crate::testing::{
+    InPlace, Mock, Mockable, Mocked, MockedOnce, MockedStream, Verified, When, mock, when,
+};
+#[cfg(feature = "testing")]
+pub use mocked::{canned_app, canned_items, canned_value};
+
 pub use crate::client::{
     Call, CallStream, Channel, Client, OpenCall, ResultCall, ResultType, connect, loopback, merge,
 };
+
+/// What is generated for tests alone: nothing without the feature `testing`, which the attribute cannot see.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __when_testing {
+    ($($token:tt)*) => { $($token)* };
+}
+
+/// What is generated for tests alone: nothing without the feature `testing`, which the attribute cannot see.
+#[cfg(not(feature = "testing"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __when_testing {
+    ($($token:tt)*) => {};
+}
+
+pub use __when_testing as when_testing;

@@ -1,6 +1,14 @@
-//! The laboratory: a network within one test, with faults and a clock that stands still. Feature `testing`.
+//! What tests need: clients without a server, and a network within one test, with faults and a clock that stands still.
+//! Feature `testing`. Nothing of this belongs into a program that serves.
 //!
-//! [`Network`] is where to begin. Nothing of this belongs into a program that serves.
+//! | to test | use | what is real |
+//! |---|---|---|
+//! | what calls a service | `FooClient::mock()`: answers are said beforehand, calls are recorded ([`Mock`]) | the client |
+//! | what calls a service, with an implementation at hand | `FooClient::from_impl(foo)`: handlers run in their callers' polls ([`InPlace`]) | and the implementation |
+//! | both sides | `FooClient::loopback(foo)` | and the protocol and the connection, over a pipe |
+//! | what happens when things go wrong | a [`Network`] | everything but the wire and the time |
+//!
+//! # A simulated network
 //!
 //! | who | does |
 //! |---|---|
@@ -20,7 +28,9 @@ mod fault;
 mod flow;
 mod frames;
 mod host;
+mod in_place;
 mod lab;
+mod mock;
 mod network;
 mod path;
 mod report;
@@ -31,7 +41,12 @@ pub use crate::call::Dice;
 pub use chaos::Chaos;
 pub use fault::Fault;
 pub use host::Host;
+pub use in_place::{InPlace, Running, from_impl};
+pub use mock::{Answering, Mock, Mockable, Mocked, MockedOnce, MockedStream, Recorded, Verified, When, mock};
 pub use network::{Injected, Network};
 pub use path::{Latency, Path};
 pub use report::{Event, FaultCount, Happening, Report};
 pub use sweep::sweep;
+
+#[doc(hidden)]
+pub use mock::when;
