@@ -157,3 +157,17 @@ fn simulate_a_partition() {
     // All of it, to the last byte.
     assert_eq!(run("simulate_a_partition", &[]), run("simulate_a_partition", &[]));
 }
+
+#[test]
+fn authorize() {
+    let lines = [
+        "500 cents of user:ada",
+        "(audit) user:ada may not call Till.refund",
+        "permission_denied (refused)",
+        "500 cents to user:grace",
+        "the token is not known here",
+        "this link is not encrypted",
+        "user:grace may not call `Till.refund`",
+    ];
+    prints("authorize", &lines);
+}

@@ -81,7 +81,7 @@ pub use call::{
     ArgumentDescriptor, Attempt, Backoff, Batch, CallError, CallOptions, CallResult, Caller, Code, Context,
     Deadline, Delivery, Entry, Handler, HandlerFuture, Hedge, Identity, Items, Metadata, MetadataError,
     MethodDescriptor, Payload, Peer, Progress, Request, Response, Retry, RpcError, Scope, Scoped, Service,
-    ServiceDescriptor, Streaming, Value, Wanted,
+    ServiceDescriptor, Streaming, Token, TokenError, TokenSource, Value, Wanted,
 };
 pub use client::{
     Call, CallStream, Channel, ChannelBuilder, ChannelFuture, Client, Detailed, OpenCall, Reply, ResultCall,

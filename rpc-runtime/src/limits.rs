@@ -56,6 +56,9 @@ pub const METADATA_ENTRIES: usize = 64;
 /// The most bytes that one metadata map takes on the wire; gRPC implementations have settled on 8 to 16 KiB.
 pub const METADATA: usize = 16 * 1024;
 
+/// The longest token, in bytes: signed ones with many claims have two or three thousand, and it must fit the metadata.
+pub const TOKEN: usize = 8 * 1024;
+
 /// The longest method name, `"Service.method"`, in bytes.
 pub const METHOD_NAME: usize = 256;
 

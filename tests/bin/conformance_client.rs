@@ -1,7 +1,7 @@
-//! `conformance-client --connect URI [--policy FILE.toml] [--tls-ca FILE] [--client-cert FILE --client-key FILE]`: reads one
-//! call a line as JSON, starts each at once, and prints one line as each ends, before it one for each item of a stream.
-//! Serves `Callback` on the same connection. Leaves with 0 when the input ends and all calls have ended, with 2 if a line
-//! or the file could not be read.
+//! `conformance-client --connect URI [--policy FILE.toml] [--tls-ca FILE] [--client-cert FILE --client-key FILE] [--token TOKEN]`:
+//! reads one call a line as JSON, starts each at once, and prints one line as each ends, before it one for each item of a
+//! stream. Serves `Callback` on the same connection. Leaves with 0 when the input ends and all calls have ended, with 2 if
+//! a line or the file could not be read.
 #![expect(clippy::print_stderr, reason = "a program that talks on its standard streams")]
 
 use std::io::Write;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use traitwire::policy::Policies;
-use traitwire::{CallError, CallOptions, Channel, RpcError};
+use traitwire::{CallError, CallOptions, Channel, RpcError, Token};
 use traitwire_tests::{
     Answering, CallbackServer, Dynamic, TlsOptions, from_json, metadata_from_json, to_json,
 };
@@ -45,24 +45,29 @@ async fn main() -> ExitCode {
 }
 
 fn channel(arguments: &[String]) -> Result<Channel, String> {
-    let (mut uri, mut policies, mut tls) = (None, Policies::new(), TlsOptions::default());
+    let (mut uri, mut policies, mut tls, mut token) = (None, Policies::new(), TlsOptions::default(), None);
     for pair in arguments.chunks(2) {
         let [option, value] = pair else { return Err(format!("`{}` wants a value", pair[0])) };
         match option.as_str() {
             "--connect" => uri = Some(value),
             "--policy" => policies = Policies::load(value).map_err(|error| format!("{value}: {error}"))?,
+            "--token" => token = Some(Token::new(value).map_err(|error| error.to_string())?),
             _ if tls.take(option, value) => {}
             _ => return Err(format!("unknown option `{option}`")),
         }
     }
-    let builder =
+    let mut builder =
         Channel::builder().service(CallbackServer::new(Answering)).policies(policies).tls(tls.client()?);
+    if let Some(token) = token {
+        builder = builder.token(token);
+    }
     builder.lazy(uri.ok_or("`--connect` is missing")?).map_err(|error| error.message().to_owned())
 }
 
 fn usage(mistake: &str) -> ExitCode {
     eprintln!("conformance-client: {mistake}");
-    eprintln!("usage: conformance-client --connect URI [--policy FILE.toml] {}", TlsOptions::USAGE);
+    eprintln!("usage: conformance-client --connect URI [--policy FILE.toml] [--token TOKEN]");
+    eprintln!("       {}", TlsOptions::USAGE);
     ExitCode::from(2)
 }
 

@@ -1,6 +1,6 @@
 //! `conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]…`: serves trait `Conformance`, over TLS with
 //! `--tls-cert FILE --tls-key FILE`; with `--tls-ca FILE` clients have to show a certificate, as the server itself does by
-//! `--client-cert FILE --client-key FILE` where it calls on. Prints `listening URI` as its first line; drains on SIGTERM, leaves at once on a second one. Exit 0 after a full drain, 1 if
+//! `--client-cert FILE --client-key FILE` where it calls on; with `--token TOKEN` calls have to carry it. Prints `listening URI` as its first line; drains on SIGTERM, leaves at once on a second one. Exit 0 after a full drain, 1 if
 //! calls were cut, 2 for usage.
 #![expect(
     clippy::print_stdout,
@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use traitwire::{Channel, Server, ServerBuilder};
+use traitwire::policy::access::{Authenticate, StaticTokens};
+use traitwire::{Channel, Identity, Server, ServerBuilder, Token};
 use traitwire_tests::{ConformanceServer, Exerciser, TlsOptions};
 
 #[tokio::main]
@@ -29,7 +30,7 @@ async fn main() -> ExitCode {
         Err(mistake) => {
             eprintln!("conformance-server: {mistake}");
             eprintln!("usage: conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]...");
-            eprintln!("       {}", TlsOptions::USAGE);
+            eprintln!("       {} [--token TOKEN]", TlsOptions::USAGE);
             ExitCode::from(2)
         }
     }
@@ -37,7 +38,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &[String]) -> Result<usize, String> {
     let (mut listen, mut service, mut limits) = (None, Exerciser::default(), Vec::new());
-    let mut tls = TlsOptions::default();
+    let (mut tls, mut token) = (TlsOptions::default(), None);
     let mut arguments = arguments.iter();
     while let Some(option) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{option}` wants a value"))?;
@@ -48,6 +49,7 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
                     .map_err(|error| format!("`{value}`: {error}"))?;
             }
             "--limit" => limits.push(value),
+            "--token" => token = Some(Token::new(value).map_err(|error| error.to_string())?),
             _ if tls.take(option, value) => {}
             _ => return Err(format!("unknown option `{option}`")),
         }
@@ -62,9 +64,15 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
     if let Some(tls) = tls.server()? {
         builder = builder.tls(tls);
     }
+    let mut own = Channel::builder().tls(tls.client()?);
+    if let Some(token) = token {
+        let tokens = StaticTokens::new().with(&token, Identity::new(["token:conformance"]));
+        builder = builder.layer(move |inner| Authenticate::by(tokens).around(inner));
+        own = own.token(token);
+    }
     let server = builder.bind(listen).await.map_err(|error| error.to_string())?;
     let address = server.addresses()[0].clone();
-    service.listens_at(&address, Channel::builder().tls(tls.client()?));
+    service.listens_at(&address, own);
     println!("listening {address}");
     // Whoever started this waits for the line.
     let _ = std::io::stdout().flush();

@@ -330,7 +330,7 @@ async fn a_client_in_plain_python_speaks_it_from_the_document_alone() {
 }
 
 #[tokio::test]
-async fn the_pair_speaks_tls_with_certificates_on_both_sides() {
+async fn the_pair_speaks_tls_with_certificates_on_both_sides_and_a_token() {
     let folder = std::env::temp_dir().join(format!("traitwire-{}-conformance-tls", std::process::id()));
     let ca = dev::Ca::open(&folder).unwrap();
     ca.issue_to(&folder, "server", ["127.0.0.1"]).unwrap();
@@ -339,7 +339,7 @@ async fn the_pair_speaks_tls_with_certificates_on_both_sides() {
     let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
     let client = [file("client.pem"), file("client.key")];
     let known = ["--tls-ca", &ca, "--client-cert", &client[0], "--client-key", &client[1]];
-    let shown = ["--tls-cert", &cert, "--tls-key", &key];
+    let shown = ["--tls-cert", &cert, "--tls-key", &key, "--token", "s3cret"];
     let server = Server::start_at("tls://127.0.0.1:0", &[&shown[..], &known[..]].concat()).await;
     let lines = [
         r#"{"id":1,"method":"add","args":[2,3]}"#,
@@ -347,13 +347,16 @@ async fn the_pair_speaks_tls_with_certificates_on_both_sides() {
         r#"{"id":3,"method":"echo","args":[{"bytes":"aGVsbG8="}]}"#,
     ]
     .join("\n");
-    let (printed, status) = client_prints(&[&["--connect", &server.uri], &known[..]].concat(), &lines).await;
+    let with_token = [&["--connect", &server.uri, "--token", "s3cret"], &known[..]].concat();
+    let (printed, status) = client_prints(&with_token, &lines).await;
     assert!(status.success(), "{printed:?}");
     let of = |id: u64| printed.iter().find(|line| line["id"] == id).unwrap();
     assert_eq!(of(1)["ok"], 5);
     assert_eq!(of(2)["ok"].as_array().unwrap().len(), 3, "the server called itself: {}", of(2));
     assert_eq!(of(3)["ok"].to_string(), r#"{"bytes":"aGVsbG8="}"#);
 
+    let (printed, _) = client_prints(&[&["--connect", &server.uri], &known[..]].concat(), &lines).await;
+    assert!(printed[0]["rpc_error"].to_string().contains("the call has no token"), "{printed:?}");
     let (printed, _) = client_prints(&["--connect", &server.uri, "--tls-ca", &ca], &lines).await;
     assert!(printed[0]["rpc_error"].to_string().contains("the server asks for a certificate"), "{printed:?}");
     std::fs::remove_dir_all(folder).unwrap();

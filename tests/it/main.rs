@@ -1,6 +1,7 @@
 //! Behaviour from outside: clients and servers over memory, TCP and Unix sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod breaker;
 mod buggy;
 mod cache;

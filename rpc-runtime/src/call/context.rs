@@ -7,14 +7,14 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::call::{Deadline, Metadata, MetadataError, Peer, Value};
+use crate::call::{Deadline, Identity, Metadata, MetadataError, Peer, Value};
 
 /// The call that is being served.
 ///
@@ -46,6 +46,8 @@ struct Inner {
     metadata: Metadata,
     reply_metadata: Mutex<Metadata>,
     peer: Peer,
+    /// Who makes the call, if a layer has found out.
+    identity: OnceLock<Identity>,
     attempt: u32,
     cancelled: AtomicBool,
     clock: fn() -> Instant,
@@ -80,8 +82,19 @@ impl Context {
     ) -> Self {
         let attempt = attempt(&metadata);
         let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
-        let inner =
-            Inner { method, deadline, metadata, reply_metadata, peer, attempt, cancelled, clock, origin };
+        let identity = OnceLock::new();
+        let inner = Inner {
+            method,
+            deadline,
+            metadata,
+            reply_metadata,
+            peer,
+            identity,
+            attempt,
+            cancelled,
+            clock,
+            origin,
+        };
         Self { inner: Some(Arc::new(inner)) }
     }
 
@@ -154,6 +167,20 @@ impl Context {
     /// Who made the call; `None` outside of one.
     pub fn peer(&self) -> Option<&Peer> {
         self.inner.as_ref().map(|inner| &inner.peer)
+    }
+
+    /// Who made the call, as far as that is proved: by what came with the call, if a layer has found that out, or else by
+    /// the [peer](Peer::identity) on its connection.
+    pub fn identity(&self) -> Option<&Identity> {
+        let inner = self.inner.as_ref()?;
+        inner.identity.get().or_else(|| inner.peer.identity())
+    }
+
+    /// Says who made the call. The first word counts.
+    pub(crate) fn identify(&self, identity: Identity) {
+        if let Some(inner) = &self.inner {
+            let _ = inner.identity.set(identity);
+        }
     }
 
     /// Which attempt of the call this is, counted from 1, as its caller says.

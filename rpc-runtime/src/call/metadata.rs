@@ -48,7 +48,7 @@ impl Metadata {
         if key.starts_with(RESERVED) {
             return Err(MetadataError { key: key.into_owned(), problem: Problem::Reserved });
         }
-        Ok(self.put(Entry { key, value: value.into(), propagates: false, sensitive: false }))
+        Ok(self.put(Entry { key, value: value.into(), propagates: false, sensitive: false, confined: false }))
     }
 
     /// Takes an entry as it stands, in place of an earlier one with the same key.
@@ -107,7 +107,7 @@ impl Metadata {
 
     /// Sets what `inherited` marks as propagating and this does not have.
     pub(crate) fn inherit(&mut self, inherited: &Self) {
-        for entry in inherited.iter().filter(|entry| entry.propagates) {
+        for entry in inherited.iter().filter(|entry| entry.propagates()) {
             if self.get(&entry.key).is_none() {
                 self.entries.push(entry.clone());
             }
@@ -130,6 +130,7 @@ pub struct Entry {
     pub(crate) value: Value,
     pub(crate) propagates: bool,
     pub(crate) sensitive: bool,
+    pub(crate) confined: bool,
 }
 
 impl Entry {
@@ -145,6 +146,15 @@ impl Entry {
         self
     }
 
+    /// Marks the entry as a credential: a [secret](Self::sensitive) that leaves only over links that nobody can read along on
+    /// ([`Link::is_private`](crate::transport::Link::is_private)), and that does not [propagate](Self::propagate), because
+    /// it is for this callee and nobody else. A call that would take it over another link ends instead, unless its
+    /// [channel](crate::ChannelBuilder::credentials_over_plain_links) allows it.
+    pub fn credential(&mut self) -> &mut Self {
+        self.confined = true;
+        self.sensitive()
+    }
+
     /// The key.
     pub fn key(&self) -> &str {
         &self.key
@@ -156,20 +166,26 @@ impl Entry {
     }
 
     /// Whether calls made by the handler carry the entry too.
-    pub const fn propagates(&self) -> bool {
-        self.propagates
+    pub fn propagates(&self) -> bool {
+        self.propagates && !self.is_credential()
+    }
+
+    /// Whether it leaves only over links that nobody can read along on: it was [marked so](Self::credential), or its key is
+    /// `authorization`, whoever has set it.
+    pub fn is_credential(&self) -> bool {
+        self.confined || self.key == AUTHORIZATION
     }
 
     /// Whether `Debug` hides the value.
-    pub const fn is_sensitive(&self) -> bool {
-        self.sensitive
+    pub fn is_sensitive(&self) -> bool {
+        self.sensitive || self.is_credential()
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            _ if self.sensitive => write!(f, "{}: (sensitive)", self.key),
+            _ if self.is_sensitive() => write!(f, "{}: (sensitive)", self.key),
             Value::Text(text) => write!(f, "{}: {text:?}", self.key),
             Value::Binary(bytes) => write!(f, "{}: ({} bytes)", self.key, bytes.len()),
         }
@@ -276,6 +292,9 @@ pub(crate) fn check_key(key: &str) -> Result<(), MetadataError> {
 /// How the protocol's own keys begin.
 const RESERVED: &str = "rpc-";
 
+/// Where credentials stand, as in HTTP.
+pub(crate) const AUTHORIZATION: &str = "authorization";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +336,20 @@ mod tests {
         metadata.set("token", "s3cret").unwrap().sensitive();
         metadata.set("blob", vec![1, 2, 3]).unwrap();
         assert_eq!(format!("{metadata:?}"), "[token: (sensitive), blob: (3 bytes)]");
+    }
+
+    #[test]
+    fn a_credential_is_a_secret_and_goes_no_further() {
+        let (mut parent, mut child) = (Metadata::new(), Metadata::new());
+        parent.set("authorization", "Bearer s3cret").unwrap().propagate().credential().propagate();
+        child.inherit(&parent);
+        assert!(child.is_empty());
+        assert_eq!(format!("{parent:?}"), "[authorization: (sensitive)]");
+        parent.set("authorization", "Bearer s3cret").unwrap().propagate();
+        parent.set("key", "s3cret").unwrap().credential();
+        child.inherit(&parent);
+        assert!(child.is_empty() && parent.iter().all(Entry::is_credential));
+        assert!(!format!("{parent:?}").contains("s3cret"));
     }
 
     #[test]

@@ -42,6 +42,7 @@ mod policy;
 mod request;
 mod response;
 mod streaming;
+mod token;
 
 pub use attempt::Attempt;
 pub use batch::Batch;
@@ -64,6 +65,7 @@ pub use policy::{Backoff, Hedge, Retry, Wanted};
 pub use request::Request;
 pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
+pub use token::{Token, TokenError, TokenSource};
 
 pub(crate) use buffers::{put as put_buffer, put_segment, take as take_buffer, take_segment};
 #[cfg(feature = "testing")]
@@ -71,7 +73,7 @@ pub(crate) use chance::load;
 pub(crate) use chance::{instance, roll};
 pub(crate) use context::Origin;
 
-pub(crate) use metadata::check_key;
+pub(crate) use metadata::{AUTHORIZATION, check_key};
 pub(crate) use payload::{Caps, Reclaim};
 pub(crate) use policy::{Asked, PushBack};
 pub(crate) use response::ItemSource;

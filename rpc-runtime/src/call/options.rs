@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Asked, Hedge, Metadata, MetadataError, Retry, Value, Wanted};
+use crate::call::{Asked, Hedge, Metadata, MetadataError, Retry, Token, Value, Wanted};
 
 /// What a caller says about its calls beside their arguments. What it leaves open, the method's attributes or the
 /// channel decide.
@@ -112,6 +112,14 @@ impl CallOptions {
         if let Err(mistake) = self.metadata.set(key, value) {
             self.mistake.get_or_insert(mistake);
         }
+        self
+    }
+
+    /// Sends this token beside the arguments, in place of the channel's. It leaves only over links that nobody can read along
+    /// on.
+    #[must_use]
+    pub fn token(mut self, token: &Token) -> Self {
+        token.attach(&mut self.metadata);
         self
     }
 

@@ -256,6 +256,6 @@ impl PushBack {
             Self::Never => Self::NEVER.to_owned(),
         };
         let (key, value) = (Cow::Borrowed(Self::KEY), Value::Text(value));
-        metadata.put(Entry { key, value, propagates: false, sensitive: false });
+        metadata.put(Entry { key, value, propagates: false, sensitive: false, confined: false });
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use crate::call::{
-    Asked, CallOptions, Context, Deadline, Entry, Items, Metadata, MethodDescriptor, Payload, Peer, Value,
+    Asked, CallOptions, Context, Deadline, Entry, Identity, Items, Metadata, MethodDescriptor, Payload, Peer,
+    Value,
 };
 
 /// A call on its way: from the client through its layers to a connection, and on the other side from the
@@ -55,6 +56,7 @@ pub struct Request {
     wait_for_ready: bool,
     asked: Option<Arc<Asked>>,
     peer: Option<Peer>,
+    identity: Option<Identity>,
     /// Which of a server's services has the method.
     service: u32,
 }
@@ -87,6 +89,7 @@ impl Request {
             wait_for_ready: false,
             asked: None,
             peer: None,
+            identity: None,
             service: 0,
         }
     }
@@ -114,6 +117,7 @@ impl Request {
             wait_for_ready: false,
             asked: None,
             peer: Some(peer),
+            identity: None,
             service: 0,
         }
     }
@@ -278,6 +282,7 @@ impl Request {
             wait_for_ready: self.wait_for_ready,
             asked: self.asked.clone(),
             peer: self.peer.clone(),
+            identity: self.identity.clone(),
             service: self.service,
         })
     }
@@ -291,7 +296,7 @@ impl Request {
     pub(crate) fn set_attempt(&mut self, number: u32) {
         if number > 1 {
             let (key, value) = (Cow::Borrowed(Context::ATTEMPT), Value::Text(number.to_string()));
-            self.metadata.put(Entry { key, value, propagates: false, sensitive: false });
+            self.metadata.put(Entry { key, value, propagates: false, sensitive: false, confined: false });
         }
     }
 
@@ -319,6 +324,19 @@ impl Request {
     /// Who makes the call; `None` on the side that makes it.
     pub const fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
+    }
+
+    /// Who makes the call, as far as that is proved: what a layer has [found out](Self::set_identity), or else what the
+    /// [peer](Peer::identity) has proved on its connection.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref().or_else(|| self.peer.as_ref()?.identity())
+    }
+
+    /// Says who makes the call, for layers to which what came with the call has proved it. Handlers find it in
+    /// [`Context::identity`], where the first word counts.
+    pub fn set_identity(&mut self, identity: Identity) {
+        Context::current().identify(identity.clone());
+        self.identity = Some(identity);
     }
 
     /// The encoded arguments, taken out.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::call::{Caps, Code, Delivery, RpcError, Service, instance, roll};
+use crate::call::{Caps, Code, Delivery, RpcError, Service, TokenSource, instance, roll};
 use crate::client::channel::Channel;
 use crate::client::core::{Inner, Settings, Target};
 use crate::client::line::{Place, Who};
@@ -56,6 +56,8 @@ pub struct ChannelBuilder {
     services: Vec<Arc<dyn Service>>,
     policies: Policies,
     seed: Option<u64>,
+    token: Option<Arc<dyn TokenSource>>,
+    plain_credentials: bool,
 }
 
 impl Default for ChannelBuilder {
@@ -63,8 +65,18 @@ impl Default for ChannelBuilder {
         let config = Config { instance: instance(), ..Config::default() };
         let (timeout, connect_timeout) = (limits::TIMEOUT, limits::CONNECT);
         let (transports, services) = (Transports::default(), Vec::new());
-        let (policies, seed) = (Policies::new(), None);
-        Self { config, caps: Caps::default(), timeout, connect_timeout, transports, services, policies, seed }
+        Self {
+            config,
+            caps: Caps::default(),
+            timeout,
+            connect_timeout,
+            transports,
+            services,
+            policies: Policies::new(),
+            seed: None,
+            token: None,
+            plain_credentials: false,
+        }
     }
 }
 
@@ -145,6 +157,20 @@ impl ChannelBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: crate::tls::ClientTls) -> Self {
         self.transport(crate::tls::Tls::client(tls))
+    }
+
+    /// The token that calls carry which bring [none of their own](crate::CallOptions::token): one for good, or a source that
+    /// has a fresh one for each call. It leaves only over links that nobody can read along on.
+    pub fn token(mut self, token: impl TokenSource) -> Self {
+        self.token = Some(Arc::new(token));
+        self
+    }
+
+    /// Lets tokens and other [credentials](crate::Entry::credential) leave over plain links too, where whoever is on the way
+    /// reads them: for networks that are encrypted beneath.
+    pub const fn credentials_over_plain_links(mut self) -> Self {
+        self.plain_credentials = true;
+        self
     }
 
     /// Serves this to the server: it can call the client on the client's own connections, from behind whatever hides the
@@ -236,6 +262,7 @@ impl ChannelBuilder {
 
     fn build(self, address: Arc<str>, target: Target) -> Channel {
         let Self { config, caps, timeout, connect_timeout, services, policies, seed, .. } = self;
+        let (token, plain_credentials) = (self.token, self.plain_credentials);
         let policy_state = Arc::new(State::new(&policies, seed.unwrap_or_else(roll)));
         let callbacks = (!services.is_empty()).then(|| Local::new(services));
         let reconnect = Mutex::new(Reconnect::new());
@@ -246,6 +273,8 @@ impl ChannelBuilder {
                 config,
                 caps,
                 timeout,
+                token,
+                plain_credentials,
                 connect_timeout,
                 reconnect,
                 callbacks,

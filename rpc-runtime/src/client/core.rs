@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::timeout;
 
-use crate::call::{Caps, Code, Delivery, RpcError};
+use crate::call::{Caps, Code, Delivery, RpcError, TokenSource};
 use crate::client::reconnect::Reconnect;
 use crate::client::story::Step;
 use crate::driver::{Failed, Lifecycle, Shared, connection, now};
@@ -28,6 +28,9 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) caps: Caps,
     pub(super) timeout: Duration,
+    /// What calls carry that bring no token of their own.
+    pub(super) token: Option<Arc<dyn TokenSource>>,
+    pub(super) plain_credentials: bool,
     pub(super) connect_timeout: Duration,
     pub(super) reconnect: Mutex<Reconnect>,
     /// What the server may call.

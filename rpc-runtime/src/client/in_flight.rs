@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError};
+use crate::call::{
+    AUTHORIZATION, CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError,
+};
 use crate::client::channel::{Channel, Failed};
 use crate::client::flow::{Inlet, Outflow, answer};
 use crate::client::line::{Place, Who};
@@ -118,7 +120,13 @@ impl InFlight {
         let bound = if stream.is_some() { total } else { request.deadline() };
         let deadline = Deadline::earlier(bound, Some(own));
         let oneway = request.descriptor().is_some_and(|method| method.oneway);
-        let (method, arguments, metadata) = request.into_parts();
+        let (method, arguments, mut metadata) = request.into_parts();
+        if let Some(source) = &self.channel.inner.token
+            && metadata.get(AUTHORIZATION).is_none()
+            && let Some(token) = source.token(&method)
+        {
+            token.attach(&mut metadata);
+        }
         OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway, stream }
     }
 
@@ -175,6 +183,12 @@ impl InFlight {
         self.sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until.instant().into())));
         if let Some(since) = self.waiting_since.take() {
             self.waited += now.duration_since(since);
+        }
+        if !shared.is_private() && !self.channel.inner.plain_credentials {
+            // Never sent, so that nobody on the way has read it.
+            if let Some(entry) = call.metadata.iter().find(|entry| entry.is_credential()) {
+                return Poll::Ready(Err(exposed(entry.key())));
+            }
         }
         match shared.call(call, now, cx.waker()) {
             Ok(ticket) => {
@@ -365,6 +379,15 @@ impl Drop for Unguarded<'_> {
     fn drop(&mut self) {
         self.0.cancel(self.1);
     }
+}
+
+/// The error of a call whose credential would leave over a link that others can read.
+fn exposed(key: &str) -> RpcError {
+    let text = format!(
+        "metadata `{key}` is a credential, and this link is not encrypted: connect with `tls://` (or allow it with \
+         `credentials_over_plain_links`)"
+    );
+    RpcError::new(Code::UNAUTHENTICATED, Delivery::NotSent, text)
 }
 
 impl fmt::Debug for InFlight {

@@ -167,7 +167,7 @@ mod tests {
             write_number(&mut bytes, Kind::Pong, 0, 1 << 20);
         }
         let mut source = Source { bytes, at: 0, reads: 0 };
-        let shared = Shared::new(Connection::new(Side::Client, Config::default(), clock::now()));
+        let shared = Shared::new(Connection::new(Side::Client, Config::default(), clock::now()), true);
         let (mut reading, mut cx) = (Reading::default(), Context::from_waker(std::task::Waker::noop()));
         while let Poll::Ready(Ok(Found::Bytes)) = reading.poll(&mut source, &shared, &mut cx) {}
         assert_eq!(source.at, source.bytes.len());

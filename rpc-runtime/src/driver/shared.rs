@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     /// What the machine says of that, for those who only look.
     takes_calls: AtomicBool,
     is_full: AtomicBool,
+    /// Nobody can read along.
+    is_private: bool,
 }
 
 thread_local! {
@@ -49,14 +51,20 @@ thread_local! {
 }
 
 impl Shared {
-    pub(super) fn new(machine: Connection) -> Arc<Self> {
+    pub(super) fn new(machine: Connection, is_private: bool) -> Arc<Self> {
         Arc::new_cyclic(|shared: &Weak<Self>| Self {
             core: Mutex::new(Core::new(machine)),
             task: AtomicWaker::new(),
             keeper: Timekeeper::new(Handle::current(), shared.clone()),
             takes_calls: AtomicBool::new(true),
             is_full: AtomicBool::new(false),
+            is_private,
         })
+    }
+
+    /// Whether nobody can read along on its link.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// Works with the machine under the lock, and takes its events before the lock is free: the key of a call that

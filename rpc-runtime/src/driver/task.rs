@@ -37,7 +37,7 @@ pub(crate) fn connection(
         config.keepalive = None;
     }
     let in_flight = config.in_flight as usize;
-    let shared = Shared::new(Connection::new(side, config, clock::now()));
+    let shared = Shared::new(Connection::new(side, config, clock::now()), link.is_private());
     let peer = Peer::new(address, link.identity().cloned());
     let starting = Starting::new(&shared, serving, peer, caps, in_flight);
     let task = Task {

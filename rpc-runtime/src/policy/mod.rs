@@ -50,6 +50,7 @@
 //!
 //! docs/POLICIES.md says the same at length, with defaults, reasons and diagrams, and how to write it in TOML.
 
+pub mod access;
 pub mod breaker;
 #[cfg(feature = "cache")]
 pub mod cache;

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::call::Identity;
 use crate::transport::{Link, Listener, Transport};
 
 /// Unix sockets: `unix:///run/app.sock`. A relative path is `unix://app.sock`.
+///
+/// The peer's [identity](crate::Identity) is what the kernel says of its process: `unix:uid:1000` and `unix:gid:1000`, the
+/// latter of its own group and not of others that its user is in.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has no settings of its own")]
 pub struct Unix;
@@ -21,7 +25,7 @@ impl Transport for Unix {
     }
 
     async fn connect(&self, address: &str) -> io::Result<Link> {
-        Ok(Link::local(UnixStream::connect(address).await?, address))
+        Ok(link(UnixStream::connect(address).await?, address))
     }
 
     async fn bind(&self, address: &str) -> io::Result<Box<dyn Listener>> {
@@ -43,6 +47,23 @@ impl Transport for Unix {
         };
         let file = identity(&path);
         Ok(Box::new(Bound { listener, path, file }))
+    }
+}
+
+/// A link with what the kernel says of the process at its other end, when it connected or began to listen.
+fn link(stream: UnixStream, address: &str) -> Link {
+    let identity = stream.peer_cred().map(|peer| {
+        let process = peer.pid().map_or_else(String::new, |pid| format!("pid={pid}"));
+        let names = [format!("unix:uid:{}", peer.uid()), format!("unix:gid:{}", peer.gid())];
+        Identity::new(names).with_subject(process, None)
+    });
+    let link = Link::local(stream, address);
+    match identity {
+        Ok(identity) => link.with_identity(identity),
+        Err(error) => {
+            tracing::debug!(%error, "the kernel does not say who is at the other end");
+            link
+        }
     }
 }
 
@@ -72,7 +93,7 @@ struct Bound {
 impl Listener for Bound {
     async fn accept(&mut self) -> io::Result<Link> {
         let (stream, _) = self.listener.accept().await?;
-        Ok(Link::local(stream, self.address()))
+        Ok(link(stream, &self.address()))
     }
 
     fn address(&self) -> String {

@@ -68,6 +68,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Result<Metadata, Unfit>, W
             value: value.into_owned(),
             propagates: marks & PROPAGATES != 0,
             sensitive: marks & SENSITIVE != 0,
+            confined: false,
         });
     }
     Ok(fit.map(|()| metadata))

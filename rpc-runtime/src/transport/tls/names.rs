@@ -9,8 +9,9 @@ use crate::call::Identity;
 /// subject, for people.
 pub(super) fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
-    // What stands where a URI should and is none, and so might be taken for a DNS name, is no name at all.
-    let uris = certificate.valid_uri_names().filter(|uri| uri.contains(':'));
+    // What stands where a URI should and is none, and so might be taken for a DNS name, is no name at all; and no
+    // certificate says what is the kernel's to say.
+    let uris = certificate.valid_uri_names().filter(|uri| uri.contains(':') && !uri.starts_with("unix:"));
     let names = uris.chain(certificate.valid_dns_names());
     let subject = Subject::read(certificate.subject());
     Some(Identity::new(names).with_subject(subject.text, subject.common_name))

@@ -1,0 +1,39 @@
+//! Who calls, and may they: two layers of the serving side. [`Authenticate`] finds out by a token who calls; [`Authorize`]
+//! holds the method and the caller against [`Rules`], which allow nothing that they do not name. Both decide before the
+//! arguments are decoded, and their denials are `Refused`: no handler has run.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use traitwire::policy::access::{Authenticate, Authorize, Rules, StaticTokens};
+//! use traitwire::{Identity, Server, Token};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tokens = StaticTokens::new().with(&Token::new("k3WTpUQ0")?, Identity::new(["user:ada"]));
+//! let rules = Rules::new()
+//!     .allow("Till.*", ["user:*", "spiffe://shop/basket"])?
+//!     .deny("Till.refund", ["user:*"])?
+//!     .allow_anybody("Health.check")?;
+//! let authorize = Authorize::new(rules);
+//! let builder = Server::builder()
+//!     .layer({ let authorize = authorize.clone(); move |inner| authorize.around(inner) })
+//!     .layer(move |inner| Authenticate::by(tokens).around(inner)); // added last, asked first
+//! # let _ = builder;
+//! # Ok(()) }
+//! ```
+//!
+//! The caller's [`Identity`](crate::Identity) is what the token says; without a token it is what the peer has proved on its
+//! connection: the names of its certificate, its user on this machine. What a caller says of itself in other metadata
+//! counts for nothing.
+//!
+//! The rules are for the calls of this server. What a handler calls on is somebody else's decision, and does not carry the
+//! caller's token.
+
+mod authenticate;
+mod authorize;
+mod rules;
+mod tokens;
+
+pub use authenticate::{Authenticate, Authenticated};
+pub use authorize::{Authorize, Authorized, Decision};
+pub use rules::{RuleError, Rules};
+pub use tokens::{StaticTokens, TokenRejected, TokenVerifier};

@@ -1,0 +1,245 @@
+//! Who calls, and may they: tokens, the kernel's word, certificates; and credentials that do not leave where others read.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use traitwire::observe::Counters;
+use traitwire::policy::access::{Authenticate, Authorize, Rules, StaticTokens, TokenRejected, TokenVerifier};
+use traitwire::tls::{ClientTls, ServerTls, dev};
+use traitwire::{
+    CallOptions, Caller, Channel, Code, Context, Delivery, Handler, HandlerFuture, Identity, Payload,
+    Request, Response, RpcError, Server, ServerBuilder, Token, TokenSource,
+};
+
+use super::support::{Hand, Ledger, call, request, socket_path};
+
+const SECRET: &str = "k3WTpUQ0-canary";
+
+fn token(text: &str) -> Token {
+    Token::new(text).unwrap()
+}
+
+fn tokens() -> StaticTokens {
+    StaticTokens::new()
+        .with(&token(SECRET), Identity::new(["user:ada"]))
+        .with(&token("grace-secret-0"), Identity::new(["user:grace"]))
+}
+
+/// Answers `Hand.context` with who calls, as the handler's context has it, and hands on everything else.
+struct Who<H>(H);
+
+impl<H: Handler> Handler for Who<H> {
+    fn handle(&self, request: Request) -> HandlerFuture {
+        if request.method() != "Hand.context" {
+            return self.0.handle(request);
+        }
+        let of_request = request.identity().cloned();
+        HandlerFuture::new(async move {
+            tokio::task::yield_now().await;
+            let context = Context::current();
+            assert_eq!(context.identity(), of_request.as_ref());
+            let told = of_request.map_or_else(|| "nobody".to_owned(), |identity| identity.to_string());
+            Ok(Response::value(Payload::new(told.into_bytes())))
+        })
+    }
+}
+
+/// A server whose handlers' starts are counted, and what its observer has counted.
+async fn serve(
+    uri: &str,
+    layers: impl FnOnce(ServerBuilder) -> ServerBuilder,
+) -> (String, Arc<Ledger>, Arc<Counters>) {
+    let (hand, counters) = (Hand::default(), Arc::new(Counters::new()));
+    let ledger = Arc::clone(&hand.ledger);
+    let builder = Server::builder().service(hand).layer(Who).observer(counters.clone());
+    let server = layers(builder).bind(uri).await.unwrap();
+    let uri = server.addresses()[0].clone();
+    tokio::spawn(server.serve());
+    (uri, ledger, counters)
+}
+
+async fn who(channel: &Channel) -> Result<String, RpcError> {
+    call(channel, "Hand.context", "").await.map(|told| String::from_utf8(told).unwrap())
+}
+
+fn denied(error: &RpcError, code: Code) {
+    assert_eq!((error.code(), error.delivery()), (code, Delivery::Refused), "{error}");
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_token_says_who_calls_and_without_one_nobody_does() {
+    let authenticate = Authenticate::by(tokens());
+    let (uri, ledger, counters) =
+        serve("mem://access-tokens", |builder| builder.layer(move |inner| authenticate.around(inner))).await;
+    let channel = Channel::builder().token(token(SECRET)).connect(&uri).await.unwrap();
+    assert_eq!(who(&channel).await.unwrap(), "user:ada");
+    let own = CallOptions::new().token(&token("grace-secret-0"));
+    let told = channel.call(request("Hand.context", "").with_options(&own)).await.unwrap();
+    assert_eq!(told.body().bytes(), b"user:grace", "a call's own token goes before the channel's");
+
+    let nobody = Channel::connect(&uri).await.unwrap();
+    let error = call(&nobody, "Hand.echo", "x").await.unwrap_err();
+    denied(&error, Code::UNAUTHENTICATED);
+    assert!(error.message().contains("the call has no token"), "{error}");
+    for wrong in ["k3WTpUQ0-canar", "k3WTpUQ0-canary1", "K3WTpUQ0-canary"] {
+        let wrong = CallOptions::new().token(&token(wrong));
+        let error = nobody.call(request("Hand.echo", "x").with_options(&wrong)).await.unwrap_err();
+        denied(&error, Code::UNAUTHENTICATED);
+        assert!(error.message().contains("the token is not known here"), "{error}");
+    }
+    let long = CallOptions::new().metadata("authorization", format!("Bearer {}", "x".repeat(9_000)));
+    let error = nobody.call(request("Hand.echo", "x").with_options(&long)).await.unwrap_err();
+    denied(&error, Code::UNAUTHENTICATED);
+    assert_eq!(ledger.counts(), (0, 0, 0), "no handler was started");
+    assert_eq!(counters.snapshot().refused["denied"], 5);
+}
+
+/// Tokens that are renewed: each is good once.
+#[derive(Default)]
+struct Fresh(Mutex<u32>);
+
+impl TokenSource for Fresh {
+    fn token(&self, method: &str) -> Option<Token> {
+        let mut next = self.0.lock();
+        *next += 1;
+        Some(token(&format!("{method}-{next}")))
+    }
+}
+
+/// Somebody who is asked, and takes a while.
+struct Asked;
+
+#[async_trait::async_trait]
+impl TokenVerifier for Asked {
+    async fn verify(&self, token: &str) -> Result<Identity, TokenRejected> {
+        tokio::task::yield_now().await;
+        match token.rsplit_once('-') {
+            Some((_, "3")) => Err(TokenRejected::new("the token has expired")),
+            _ => Ok(Identity::new([format!("token:{token}")])),
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_may_be_renewed_for_each_call_and_judged_by_somebody_else() {
+    let (uri, ..) =
+        serve("mem://access-fresh", |builder| builder.layer(|inner| Authenticate::by(Asked).around(inner)))
+            .await;
+    let channel = Channel::builder().token(Fresh::default()).connect(&uri).await.unwrap();
+    assert_eq!(who(&channel).await.unwrap(), "token:Hand.context-1");
+    assert_eq!(who(&channel).await.unwrap(), "token:Hand.context-2");
+    let error = who(&channel).await.unwrap_err();
+    denied(&error, Code::UNAUTHENTICATED);
+    assert!(error.message().contains("the token has expired"), "{error}");
+}
+
+#[tokio::test]
+async fn credentials_leave_only_where_nobody_can_read_along() {
+    let ca = dev::Ca::new().unwrap();
+    let tls = ServerTls::new(ca.issue(["127.0.0.1"]).unwrap());
+    let unix = format!("unix://{}", socket_path("access"));
+    for uri in ["mem://access-private", "tls://127.0.0.1:0", &unix, "tcp://127.0.0.1:0"] {
+        let layers = |builder: ServerBuilder| {
+            builder.tls(tls.clone()).layer(|inner| Authenticate::by(tokens()).around(inner))
+        };
+        let (uri, ..) = serve(uri, layers).await;
+        let builder = Channel::builder().tls(ClientTls::new().roots(ca.roots()));
+        let channel = builder.clone().token(token(SECRET)).connect(&uri).await.unwrap();
+        let of_call = CallOptions::new().token(&token(SECRET));
+        let bare = builder.clone().connect(&uri).await.unwrap();
+        let by_call = bare.call(request("Hand.context", "").with_options(&of_call)).await;
+        if !uri.starts_with("tcp://") {
+            assert_eq!(who(&channel).await.unwrap(), "user:ada", "{uri}");
+            assert_eq!(by_call.unwrap().body().bytes(), b"user:ada", "{uri}");
+            continue;
+        }
+        for error in [who(&channel).await.unwrap_err(), by_call.unwrap_err()] {
+            assert_eq!(
+                (error.code(), error.delivery()),
+                (Code::UNAUTHENTICATED, Delivery::NotSent),
+                "{error}"
+            );
+            assert!(error.message().contains("this link is not encrypted: connect with `tls://`"), "{error}");
+        }
+        let careless = builder.token(token(SECRET)).credentials_over_plain_links();
+        assert_eq!(who(&careless.connect(&uri).await.unwrap()).await.unwrap(), "user:ada");
+    }
+}
+
+#[tokio::test]
+async fn the_kernel_says_who_is_at_the_other_end_of_a_unix_socket() {
+    use std::os::unix::fs::MetadataExt;
+    let path = socket_path("access-kernel");
+    let (uri, ..) = serve(&format!("unix://{path}"), |builder| {
+        builder.layer(|inner| Authenticate::by(tokens()).or_by_connection().around(inner))
+    })
+    .await;
+    // The socket's file is of the user that this process runs as.
+    let own = std::fs::metadata(&path).unwrap();
+    let channel = Channel::connect(&uri).await.unwrap();
+    assert_eq!(who(&channel).await.unwrap(), format!("unix:uid:{}, unix:gid:{}", own.uid(), own.gid()));
+    let channel = Channel::builder().token(token(SECRET)).connect(&uri).await.unwrap();
+    assert_eq!(who(&channel).await.unwrap(), "user:ada", "a token goes before the connection");
+    let channel = Channel::builder().token(token("unknown")).connect(&uri).await.unwrap();
+    denied(&who(&channel).await.unwrap_err(), Code::UNAUTHENTICATED);
+}
+
+#[tokio::test]
+async fn what_no_rule_allows_is_denied_before_it_is_decoded_and_each_decision_is_told() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let rules =
+        |methods| Rules::new().allow(methods, ["user:ada"]).unwrap().allow_anybody("Hand.echo").unwrap();
+    let authorize = Authorize::audited(rules("Hand.context"), {
+        let told = Arc::clone(&told);
+        move |decision| {
+            let caller = decision.caller.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            assert!(decision.address.starts_with("mem://"));
+            told.lock().push(format!("{} {caller} {}", decision.method, decision.allowed));
+        }
+    });
+    let layer = authorize.clone();
+    let (uri, ledger, counters) = serve("mem://access-rules", move |builder| {
+        builder.layer(move |inner| layer.around(inner)).layer(|inner| Optional {
+            authenticated: Authenticate::by(tokens()).around(Arc::clone(&inner)),
+            inner,
+        })
+    })
+    .await;
+    let ada = Channel::builder().token(token(SECRET)).connect(&uri).await.unwrap();
+    let nobody = Channel::connect(&uri).await.unwrap();
+    assert_eq!(who(&ada).await.unwrap(), "user:ada");
+    assert_eq!(call(&nobody, "Hand.echo", "x").await.unwrap(), b"x");
+    let started = ledger.counts().0;
+    denied(&who(&nobody).await.unwrap_err(), Code::UNAUTHENTICATED);
+    let error = call(&ada, "Hand.fail", "").await.unwrap_err();
+    denied(&error, Code::PERMISSION_DENIED);
+    assert!(error.message().contains("user:ada may not call `Hand.fail`"), "{error}");
+    denied(&call(&ada, "Hand.nothing", "").await.unwrap_err(), Code::PERMISSION_DENIED);
+    assert_eq!(ledger.counts().0, started, "no handler was started");
+    assert_eq!(counters.snapshot().refused["denied"], 3);
+    authorize.replace(rules("Hand.*"));
+    call(&ada, "Hand.sleep", "0").await.unwrap();
+    let expected = [
+        "Hand.context user:ada true",
+        "Hand.echo nobody true",
+        "Hand.context nobody false",
+        "Hand.fail user:ada false",
+        "Hand.nothing user:ada false",
+        "Hand.sleep user:ada true",
+    ];
+    assert_eq!(*told.lock(), expected);
+}
+
+/// A layer of a user's own: who brings a token is held to it, others are nobody.
+struct Optional<A> {
+    authenticated: A,
+    inner: Arc<dyn Handler>,
+}
+
+impl<A: Handler> Handler for Optional<A> {
+    fn handle(&self, request: Request) -> HandlerFuture {
+        let has_token = request.metadata().get("authorization").is_some();
+        if has_token { self.authenticated.handle(request) } else { self.inner.handle(request) }
+    }
+}
