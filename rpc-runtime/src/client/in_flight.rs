@@ -61,9 +61,13 @@ enum State {
 impl InFlight {
     pub(super) fn new(channel: Channel, request: Request) -> Self {
         let wait_for_ready = request.waits_for_ready();
+        Self::with(channel, State::New(request), wait_for_ready)
+    }
+
+    const fn with(channel: Channel, state: State, wait_for_ready: bool) -> Self {
         Self {
             channel,
-            state: State::New(request),
+            state,
             sent: None,
             wait_for_ready,
             waiting_since: None,
@@ -86,21 +90,8 @@ impl InFlight {
         error: RpcError,
         call: OutgoingCall,
     ) -> Self {
-        let mut this = Self {
-            channel,
-            state: State::Gone,
-            sent: None,
-            wait_for_ready: true,
-            waiting_since: None,
-            waited: Duration::ZERO,
-            attempts: 1,
-            refused: None,
-            place: None,
-            sleep: None,
-            outflow: None,
-            is_told: false,
-            takes: None,
-        };
+        let mut this = Self::with(channel, State::Gone, true);
+        this.attempts = 1;
         this.again(shared, error, call);
         this
     }

@@ -19,6 +19,7 @@ mod travel;
 pub use std::primitive::{bool, str};
 pub use std::result::Result;
 pub use std::sync::Arc;
+pub use std::vec::Vec;
 
 pub use answer::{Answer, Form, Plain, Probe, Select, Shape, ShapedCall, answer, form};
 pub use argument::{
