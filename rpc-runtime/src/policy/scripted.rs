@@ -41,6 +41,19 @@ impl Caller for Scripted {
     }
 }
 
+/// Makes a call as an impatient caller does: polls it so many times, and drops it unless it has ended by then; `None` is for
+/// as long as it takes.
+pub(super) async fn impatient<F: Future + Unpin>(mut call: F, polls: Option<u64>) -> Option<F::Output> {
+    let Some(polls) = polls else { return Some(call.await) };
+    for _ in 0..polls {
+        if let Some(result) = (&mut call).now_or_never() {
+            return Some(result);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
 /// A request for a method of no service.
 pub(super) fn request(method: &'static str) -> Request {
     Request::by_name(method, Payload::default())

@@ -1,7 +1,6 @@
 //! Owns [`Key`]: which calls are the same. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
 use crate::call::Request;
 
@@ -12,7 +11,7 @@ use crate::call::Request;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Key {
     pub(super) hash: u64,
-    bytes: Arc<[u8]>,
+    bytes: Vec<u8>,
 }
 
 /// Which metadata counts.
@@ -53,11 +52,11 @@ impl Key {
         }
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
-        Self { hash: hasher.finish(), bytes: bytes.into() }
+        Self { hash: hasher.finish(), bytes }
     }
 
     /// How many bytes it takes.
-    pub(super) fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.bytes.len()
     }
 }

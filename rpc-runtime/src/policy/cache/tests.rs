@@ -16,7 +16,8 @@ use crate::policy::cache::entry::Entry;
 use crate::policy::cache::key::{Key, Varies};
 use crate::policy::cache::store::Store;
 use crate::policy::cache::{Cache, CacheCaller, CacheConfig, CachePolicy};
-use crate::policy::scripted::{Scripted, answer, lost};
+use crate::policy::dice::Dice;
+use crate::policy::scripted::{Scripted, answer, impatient, lost};
 
 static READ: MethodDescriptor = MethodDescriptor::new("read", "S.read", 0).idempotent();
 static WRITE: MethodDescriptor = MethodDescriptor::new("write", "S.write", 1);
@@ -228,6 +229,34 @@ async fn the_services_own_errors_are_kept_only_if_asked() {
         }
         assert_eq!(inner.began(), expected);
     }
+}
+
+/// Many threads ask for the same few things and leave after any number of polls: nobody waits in vain, and nobody gets what he
+/// has not asked for. Nothing is kept, so that each round is a flight.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_come_and_go_all_get_what_they_have_asked_for() {
+    let inner = Scripted::new(|request: Request| async move {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        answer(request.arguments().bytes())
+    });
+    let cache = Cache::new(CacheConfig::new(Duration::ZERO).method("S.read"));
+    let tasks = (0..16).map(|number| {
+        let (caller, dice) = (cache.around(inner.clone()), Dice::new(number));
+        tokio::spawn(async move {
+            for _ in 0..300 {
+                let (polls, asked) = (dice.throw().0 % 12, (dice.throw().0 % 3) as u8);
+                let call = caller.call(read(&[asked]));
+                let result = impatient(call, Some(polls).filter(|polls| *polls < 8)).await;
+                assert!(result.is_none_or(|result| result.unwrap().body().bytes() == [asked]));
+            }
+        })
+    });
+    let all = tokio::time::timeout(Duration::from_secs(60), join_all(tasks.collect::<Vec<_>>()));
+    assert!(all.await.expect("somebody waits in vain").into_iter().all(|task| task.is_ok()));
+    let known = cache.snapshot();
+    assert!(known.coalesced > 0 && known.miss > 0 && u64::from(inner.began()) <= known.miss, "{known:?}");
 }
 
 #[test]

@@ -11,10 +11,11 @@ use proptest::prelude::*;
 
 use crate::call::{Caller, Code, Deadline, Delivery, Request};
 use crate::observe::Counters;
+use crate::policy::dice::Dice;
 use crate::policy::limit::gate::{Entry, Gate};
 use crate::policy::limit::sample::Said;
 use crate::policy::limit::{Limit, LimitConfig};
-use crate::policy::scripted::{Scripted, answer, request};
+use crate::policy::scripted::{Scripted, answer, impatient, request};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -218,4 +219,38 @@ async fn a_rate_spreads_calls_evenly_after_its_burst() {
     drop(calls.remove(1));
     let took = join_all(calls.into_iter().map(|call| call.map(|_| began.elapsed().as_millis()))).await;
     assert_eq!(took, [10, 20, 30, 40]);
+}
+
+/// Many threads, callers that leave after any number of polls, and nobody who waits in vain: a wake that is lost, or a place, ends
+/// in the timeout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_come_and_go_never_exceed_it_and_leave_nothing() {
+    let (most, at_work) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&most);
+    let inner = Scripted::new(move |_: Request| {
+        let (seen, at_work) = (Arc::clone(&seen), Arc::clone(&at_work));
+        async move {
+            let _guard = Counted::new(&at_work);
+            seen.fetch_max(at_work.load(Ordering::Relaxed), Ordering::Relaxed);
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            answer(b"x")
+        }
+    });
+    let limit = Limit::new(LimitConfig::concurrency(4));
+    let tasks = (0..16).map(|number| {
+        let (caller, dice) = (limit.around(inner.clone()), Dice::new(number));
+        tokio::spawn(async move {
+            for _ in 0..300 {
+                let polls = dice.throw().0 % 12;
+                impatient(caller.call(request("S.m")), Some(polls).filter(|polls| *polls < 8)).await;
+            }
+        })
+    });
+    let all = tokio::time::timeout(Duration::from_secs(60), join_all(tasks.collect::<Vec<_>>()));
+    assert!(all.await.expect("somebody waits in vain").into_iter().all(|task| task.is_ok()));
+    let known = limit.snapshot();
+    assert_eq!((known.at_work, known.waiting, known.refused), (0, 0, 0));
+    assert_eq!(most.load(Ordering::Relaxed), 4);
 }

@@ -1,0 +1,148 @@
+//! `cargo run --release -p traitwire-policy`: what each policy adds to a call that nothing holds up, in time and in
+//! allocations, beside the same call without it. Ends with an error if one adds more than a microsecond.
+//!
+//! The caller within answers at once, so that what is measured is the policy. Without `--release` the allocations are right
+//! and the times mean nothing.
+#![expect(clippy::print_stdout, reason = "a program that reports")]
+
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::Instant;
+use traitwire::policy::breaker::{Breaker, BreakerConfig};
+use traitwire::policy::cache::{Cache, CacheConfig, CachePolicy};
+use traitwire::policy::limit::{Limit, LimitConfig};
+use traitwire::policy::shed::{Shed, ShedConfig};
+use traitwire::{
+    CallResult, Caller, Handler, HandlerFuture, MethodDescriptor, Payload, Request, Response, RpcError,
+};
+use traitwire_allocations::{Counting, count, made};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static READ: MethodDescriptor = MethodDescriptor::new("read", "Bench.read", 0).idempotent();
+/// The arguments of a call with two small numbers.
+const ARGUMENTS: [u8; 3] = [0x92, 40, 2];
+/// Calls of a measurement, and measurements of which the quickest counts: what is slower was disturbed.
+const CALLS: u32 = 20_000;
+const ROUNDS: usize = 15;
+/// What a policy may add on the fast path.
+const MOST: Duration = Duration::from_micros(1);
+
+/// Answers at once.
+#[derive(Clone)]
+struct Bare;
+
+impl Caller for Bare {
+    type Error = RpcError;
+    type Future = Ready<CallResult>;
+
+    fn call(&self, request: Request) -> Self::Future {
+        ready(Ok(Response::value(request.into_arguments())))
+    }
+}
+
+impl Handler for Bare {
+    fn handle(&self, request: Request) -> HandlerFuture {
+        HandlerFuture::ready(Ok(Response::value(request.into_arguments())))
+    }
+}
+
+/// What a call costs.
+#[derive(Clone, Copy)]
+struct Price {
+    time: Duration,
+    allocations: f64,
+}
+
+/// The price of a call that is made so, the `n`th with `n`.
+fn price(mut call: impl FnMut(u32) -> Option<CallResult>) -> Price {
+    let mut best = Duration::MAX;
+    let mut allocations = 0.0;
+    for _ in 0..ROUNDS {
+        let (began, before) = (Instant::now(), made());
+        for number in 0..CALLS {
+            assert!(matches!(black_box(call(number)), Some(Ok(_))), "nothing holds these calls up");
+        }
+        best = best.min(began.elapsed() / CALLS);
+        allocations = (made() - before) as f64 / f64::from(CALLS);
+    }
+    Price { time: best, allocations }
+}
+
+fn through<C: Caller>(caller: &C) -> Price {
+    price(|_| caller.call(Request::new(&READ, Payload::new(ARGUMENTS.to_vec()))).now_or_never())
+}
+
+fn served<H: Handler>(handler: &H) -> Price {
+    price(|_| handler.handle(Request::new(&READ, Payload::new(ARGUMENTS.to_vec()))).now_or_never())
+}
+
+/// Arguments that differ from call to call: nothing is found.
+fn missing<C: Caller>(caller: &C) -> Price {
+    let mut next = 0_u64;
+    price(|_| {
+        next += 1;
+        let arguments = next.to_be_bytes().to_vec();
+        caller.call(Request::new(&READ, Payload::new(arguments))).now_or_never()
+    })
+}
+
+fn cache(policy: CachePolicy, bytes: usize) -> Cache {
+    let config = CacheConfig::new(Duration::from_secs(3_600)).method("Bench.read");
+    Cache::new(config.policy(policy).bytes(bytes))
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let _entered = runtime.enter();
+    count();
+    let bare = through(&Bare);
+    println!("{:<34}{:>10}{:>14}", "without", format!("{:.0?}", bare.time), bare.allocations);
+
+    let breaker = || Breaker::new(BreakerConfig::new());
+    let limit = |config| Limit::new(config);
+    let all = cache(CachePolicy::WTinyLfu, 1 << 20)
+        .around(breaker().around(limit(LimitConfig::concurrency(8)).around(Bare)));
+    // Whether the fast path is bound to a microsecond: a miss makes a call, beside which it is nothing.
+    let rows = [
+        ("breaker", true, through(&breaker().around(Bare))),
+        (
+            "breaker, a window a method",
+            true,
+            through(&Breaker::new(BreakerConfig::new().per_method()).around(Bare)),
+        ),
+        ("limit, concurrency", true, through(&limit(LimitConfig::concurrency(8)).around(Bare))),
+        ("limit, rate", true, through(&limit(LimitConfig::rate(1e9, 1_000_000)).around(Bare))),
+        ("limit, adaptive", true, through(&limit(LimitConfig::adaptive(8..=64)).around(Bare))),
+        (
+            "shed (a handler)",
+            true,
+            served(&Shed::new(ShedConfig::new(LimitConfig::concurrency(8))).around(Bare)),
+        ),
+        ("cache, W-TinyLFU: hit", true, through(&cache(CachePolicy::WTinyLfu, 1 << 20).around(Bare))),
+        ("cache, LRU: hit", true, through(&cache(CachePolicy::Lru, 1 << 20).around(Bare))),
+        ("cache, LFU: hit", true, through(&cache(CachePolicy::Lfu, 1 << 20).around(Bare))),
+        ("cache, ARC: hit", true, through(&cache(CachePolicy::Arc, 1 << 20).around(Bare))),
+        ("cache, W-TinyLFU: miss", false, missing(&cache(CachePolicy::WTinyLfu, 1 << 18).around(Bare))),
+        ("cache, ARC: miss", false, missing(&cache(CachePolicy::Arc, 1 << 18).around(Bare))),
+        ("cache (miss), breaker and limit", false, missing(&all)),
+    ];
+    let mut dear = Vec::new();
+    for (name, is_fast, Price { time, allocations }) in rows {
+        let added = time.saturating_sub(bare.time);
+        println!("{name:<34}{:>10}{:>+14.1}", format!("{added:+.0?}"), allocations - bare.allocations);
+        if is_fast && added > MOST {
+            dear.push(name);
+        }
+    }
+    if cfg!(debug_assertions) {
+        println!("these times mean nothing: run it with --release");
+    } else if !dear.is_empty() {
+        return Err(format!("more than {MOST:?} a call: {}", dear.join(", ")).into());
+    }
+    Ok(())
+}
