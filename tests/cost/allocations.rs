@@ -1,5 +1,6 @@
 //! Allocations of a small call, at the client and at the server.
 
+use traitwire::{CallOptions, Hedge, Retry};
 use traitwire_allocations::{Thread, count, show};
 
 use crate::load::{Callers, Remote, SumsClient, runtime};
@@ -23,11 +24,30 @@ fn a_small_call_allocates_nothing() {
     }
 }
 
+/// One box for all of its policies, and a copy of its arguments for each attempt that may follow.
+#[test]
+fn a_call_with_policies_allocates_a_box_and_a_copy_of_its_arguments() {
+    count();
+    let server = Remote::start();
+    let retried = CallOptions::new().retry(Retry::new());
+    let (client, at_server) = with(&server, 64, retried.clone());
+    assert!((1.9..=2.0 + MOST).contains(&client) && at_server <= MOST, "{client} and {at_server} a call");
+    // `add` is not idempotent: that a hedge is asked for costs nothing.
+    let (client, at_server) = with(&server, 64, retried.hedge(Hedge::new()));
+    assert!((1.9..=2.0 + MOST).contains(&client) && at_server <= MOST, "{client} and {at_server} a call");
+}
+
 /// What a call allocates at the client and at the server, with so many of them in flight.
 fn each(server: &Remote, in_flight: usize) -> (f64, f64) {
+    with(server, in_flight, CallOptions::new())
+}
+
+/// The same of calls with these options.
+fn with(server: &Remote, in_flight: usize, options: CallOptions) -> (f64, f64) {
     let (client, server_thread) = (Thread::this(), server.thread);
     runtime().block_on(async {
-        let callers = Callers::start(&SumsClient::connect(&server.address).await.unwrap(), in_flight);
+        let sums = SumsClient::connect(&server.address).await.unwrap();
+        let callers = Callers::start(&sums.with(options), in_flight);
         callers.until(WARM_UP).await;
         let before = (client.made(), server_thread.made());
         let calls = callers.until(CALLS).await as f64;

@@ -50,6 +50,15 @@ async fn the_last_error_tells_the_story_of_all_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn attempts_that_found_no_connection_are_told_too() {
+    let channel = Channel::builder().policies(retrying()).seed(7).lazy("mem://nobody-is-here").unwrap();
+    let error = get(&channel, request("put")).await.unwrap_err();
+    assert_eq!((error.delivery(), error.attempts()), (Delivery::NotSent, 0), "{error}");
+    let told: Vec<_> = error.history().iter().map(|attempt| (attempt.number, attempt.began)).collect();
+    assert_eq!(told, [(1, ms(0)), (2, ms(100)), (3, ms(200))]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_would_fail_anywhere_or_has_run_is_not_tried_again() {
     let ran = |code| RpcError::new(code, Delivery::Executed, "ran");
     for error in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use traitwire::{Backoff, CallOptions, Client, Hedge, Retry, Stream, Streaming, rpc_service};
+use traitwire::{Backoff, CallOptions, Client, Context, Hedge, Retry, Stream, Streaming, rpc_service};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 enum StoreError {
@@ -58,6 +58,7 @@ impl Store for Shop {
     }
 
     async fn put(&self, busy: u32) -> Answer<u32> {
+        Context::current().set_retry_after(Duration::from_secs(3));
         self.visit(busy)
     }
 
@@ -116,9 +117,12 @@ async fn its_caller_gets_the_last_error_when_the_attempts_are_over() {
 async fn an_error_that_did_nothing_is_tried_again_where_the_caller_asks_for_retries() {
     let (shop, client) = shop();
     let patient = client.with(CallOptions::new().retry(Retry::new()));
+    let began = tokio::time::Instant::now();
     assert_eq!(*client.put(9).await.unwrap_err().app().unwrap(), StoreError::Busy { left: 9 });
     assert_eq!(*patient.put(4).await.unwrap_err().app().unwrap(), StoreError::Busy { left: 1 });
     assert_eq!(shop.0.load(Ordering::SeqCst), 4);
+    // The service says when.
+    assert_eq!(began.elapsed(), Duration::from_secs(6));
 }
 
 #[tokio::test(start_paused = true)]

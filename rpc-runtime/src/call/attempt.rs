@@ -10,7 +10,7 @@ use crate::call::{Code, Delivery};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Counted from 1 over all sendings of the call.
+    /// Counted from 1, in the order in which they began; one that found no connection counts as well.
     pub number: u32,
     /// It went out beside an earlier one that had no answer yet.
     pub hedge: bool,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::call::{Deadline, Identity, Metadata, MetadataError, Peer, Value};
+use crate::call::{Deadline, Identity, Metadata, MetadataError, Peer, PushBack, Value};
 
 /// The call that is being served.
 ///
@@ -161,6 +161,14 @@ impl Context {
         match &self.inner {
             Some(inner) => inner.reply_metadata.lock().set(key, value).map(drop),
             None => unheard.set(key, value).map(drop),
+        }
+    }
+
+    /// Says beside the answer when the caller may try again, for an error of the service's own that its method's `retry_on`
+    /// holds for: a caller that retries waits so long instead of its own back-off. Outside of a call it goes nowhere.
+    pub fn set_retry_after(&self, time: Duration) {
+        if let Some(inner) = &self.inner {
+            PushBack::After(time).put(&mut inner.reply_metadata.lock());
         }
     }
 

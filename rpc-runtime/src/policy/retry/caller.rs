@@ -258,7 +258,11 @@ impl<C: Caller> Trials<C> {
                     let text = format!("{}; {why}", error.message());
                     error = error.with_message(text);
                 }
-                let history = mem::take(&mut self.history);
+                let mut history = mem::take(&mut self.history);
+                history.sort_by_key(|attempt| attempt.began);
+                for (number, attempt) in (1..).zip(&mut history) {
+                    attempt.number = number;
+                }
                 Err(if history.len() > 1 { error.with_history(history) } else { error })
             }
         }
