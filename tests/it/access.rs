@@ -34,6 +34,12 @@ impl<H: Handler> Handler for Who<H> {
             return self.0.handle(request);
         }
         let of_request = request.identity().cloned();
+        if request.arguments().bytes() == b"at once" {
+            // Without a wait: the next call may have this one's context.
+            assert_eq!(Context::current().identity(), of_request.as_ref());
+            let told = of_request.map_or_else(|| "nobody".to_owned(), |identity| identity.to_string());
+            return HandlerFuture::ready(Ok(Response::value(Payload::new(told.into_bytes()))));
+        }
         HandlerFuture::new(async move {
             tokio::task::yield_now().await;
             let context = Context::current();
@@ -93,6 +99,28 @@ async fn a_token_says_who_calls_and_without_one_nobody_does() {
     denied(&error, Code::UNAUTHENTICATED);
     assert_eq!(ledger.counts(), (0, 0, 0), "no handler was started");
     assert_eq!(counters.snapshot().refused["denied"], 5);
+}
+
+#[tokio::test]
+async fn callers_who_share_a_connection_are_told_apart() {
+    let (uri, ..) = serve("mem://access-shared", |builder| {
+        builder.layer(|inner| Optional {
+            authenticated: Authenticate::by(tokens()).around(Arc::clone(&inner)),
+            inner,
+        })
+    })
+    .await;
+    let channel = Channel::connect(&uri).await.unwrap();
+    let of = |token: &str| CallOptions::new().token(&Token::new(token).unwrap());
+    let callers =
+        [(of(SECRET), "user:ada"), (CallOptions::new(), "nobody"), (of("grace-secret-0"), "user:grace")];
+    for _ in 0..10 {
+        for (options, expected) in &callers {
+            let request = request("Hand.context", "at once").with_options(options);
+            let told = channel.call(request).await.unwrap();
+            assert_eq!(told.body().bytes(), expected.as_bytes());
+        }
+    }
 }
 
 /// Tokens that are renewed: each is good once.

@@ -110,6 +110,8 @@ impl Context {
         inner.deadline = deadline;
         inner.metadata.clone_from(metadata);
         *inner.reply_metadata.get_mut() = Metadata::new();
+        // Of this one call: the next one by the same connection may be somebody else's.
+        inner.identity.take();
         inner.attempt = attempt(metadata);
         *inner.cancelled.get_mut() = false;
         Some(self)
@@ -393,5 +395,15 @@ mod tests {
         called_off.cancel();
         assert!(called_off.is_cancelled());
         assert!(context(Some(Deadline::at(Instant::now()))).is_cancelled());
+    }
+
+    #[test]
+    fn who_made_one_call_is_nobody_to_the_next() {
+        let first = context(None);
+        first.identify(Identity::new(["user:ada"]));
+        first.identify(Identity::new(["user:eve"]));
+        assert!(first.identity().is_some_and(|identity| identity.is("user:ada")));
+        let next = first.renewed("S.n".into(), None, &Metadata::new()).unwrap();
+        assert_eq!(next.identity(), None);
     }
 }

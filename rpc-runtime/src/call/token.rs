@@ -95,6 +95,9 @@ impl std::error::Error for TokenError {}
 
 /// Where the calls of a channel get their tokens from. A [`Token`] is one that always gives itself; one that is renewed
 /// gives what is fresh. It is asked on the way of a call, so it must not wait.
+///
+/// All of a channel's tokens are for the same caller, because what stands around a channel, a cache say, does not see them.
+/// Calls on behalf of several have theirs from [`CallOptions::token`](crate::CallOptions::token).
 pub trait TokenSource: Send + Sync + 'static {
     /// The token for a call of this method, `"Service.method"`; `None` for a call without one.
     fn token(&self, method: &str) -> Option<Token>;
