@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
-use crate::call::{
-    AUTHORIZATION, CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError,
-};
+use crate::call::{CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError};
 use crate::client::channel::{Channel, Failed};
+use crate::client::credentials;
 use crate::client::flow::{Inlet, Outflow, answer};
 use crate::client::line::{Place, Who};
 use crate::driver::{Ended, Pump, Pumped, Shared, Ticket, Whose, now};
@@ -112,11 +111,8 @@ impl InFlight {
         let deadline = Deadline::earlier(bound, Some(own));
         let oneway = request.descriptor().is_some_and(|method| method.oneway);
         let (method, arguments, mut metadata) = request.into_parts();
-        if let Some(source) = &self.channel.inner.token
-            && metadata.get(AUTHORIZATION).is_none()
-            && let Some(token) = source.token(&method)
-        {
-            token.attach(&mut metadata);
+        if let Some(source) = &self.channel.inner.token {
+            credentials::attach(&**source, &method, &mut metadata);
         }
         OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway, stream }
     }
@@ -175,11 +171,11 @@ impl InFlight {
         if let Some(since) = self.waiting_since.take() {
             self.waited += now.duration_since(since);
         }
-        if !shared.is_private() && !self.channel.inner.plain_credentials {
-            // Never sent, so that nobody on the way has read it.
-            if let Some(entry) = call.metadata.iter().find(|entry| entry.is_credential()) {
-                return Poll::Ready(Err(exposed(entry.key())));
-            }
+        if !shared.is_private()
+            && !self.channel.inner.plain_credentials
+            && let Err(error) = credentials::check(&call.metadata)
+        {
+            return Poll::Ready(Err(error));
         }
         match shared.call(call, now, cx.waker()) {
             Ok(ticket) => {
@@ -370,15 +366,6 @@ impl Drop for Unguarded<'_> {
     fn drop(&mut self) {
         self.0.cancel(self.1);
     }
-}
-
-/// The error of a call whose credential would leave over a link that others can read.
-fn exposed(key: &str) -> RpcError {
-    let text = format!(
-        "metadata `{key}` is a credential, and this link is not encrypted: connect with `tls://` (or allow it with \
-         `credentials_over_plain_links`)"
-    );
-    RpcError::new(Code::UNAUTHENTICATED, Delivery::NotSent, text)
 }
 
 impl fmt::Debug for InFlight {

@@ -5,6 +5,7 @@ mod builder;
 mod call;
 mod channel;
 mod core;
+mod credentials;
 mod flow;
 mod in_flight;
 mod line;
