@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use traitwire::observe::Counters;
 use traitwire::testing::{Chaos, Dice, Host, Latency, Network, Path};
-use traitwire::{Channel, ChannelBuilder, Server};
+use traitwire::{Channel, ChannelBuilder, Server, ServerBuilder};
 
 use super::Run;
 use super::judge::judge;
@@ -93,13 +94,41 @@ fn serve(network: &Network, ledger: &Ledger, dice: &mut Dice) -> Vec<Arc<Counter
         let next = (number < hops).then(|| client(host, &format!("sim://hop {}:1", number + 1), dice));
         let (hop, observer) = (Hop { number, ledger: ledger.clone(), next }, Arc::clone(&counters));
         let (in_flight, streams, credit) = limits(dice);
-        host.serve(1, move || {
+        let server = move || {
             let builder = Server::builder().service(WorkServer::new(hop.clone())).observer(observer.clone());
-            builder.in_flight(in_flight).streams(streams).credit(credit)
-        });
+            builder.in_flight(in_flight).streams(streams).credit(credit).grace(millis(700))
+        };
+        if dice.chance(0.3) {
+            roll(host, number, millis(500 + dice.below(4_000)), server);
+        } else {
+            host.serve(1, server);
+        }
         counters
     };
     hosts.iter().enumerate().map(serve).collect()
+}
+
+/// A server that is replaced again and again while there is trouble, each time in order: what it has accepted finishes, or
+/// is cut when its grace is over, and what it has not goes to its successor.
+fn roll(
+    host: &Host,
+    number: usize,
+    every: Duration,
+    server: impl Fn() -> ServerBuilder + Clone + Send + Sync + 'static,
+) {
+    let over = Instant::now() + TROUBLE;
+    host.start(move |host| {
+        let (server, uri) = (server.clone(), format!("sim://hop {number}:1"));
+        async move {
+            loop {
+                let bound = server().transport(host.clone()).bind(&uri).await;
+                let bound = bound.unwrap_or_else(|error| panic!("{error}"));
+                let until = if Instant::now() < over { every } else { Duration::from_secs(3_600) };
+                let served = bound.serve_with_shutdown(tokio::time::sleep(until)).await;
+                served.unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+    });
 }
 
 /// Mostly the defaults; sometimes so little that calls wait for each other.
