@@ -111,7 +111,7 @@ impl River {
             Deed::Push { nth, size, count, impatient } => self.offer(at, nth, size, count, impatient),
             Deed::Take { nth, slow } => {
                 if let Some((call, entry)) = self.nth_stream(at, nth, Self::receives) {
-                    self.take(at, call, entry, slow);
+                    let _ = self.take(at, call, entry, slow);
                 }
             }
             Deed::Finish(nth) => {
@@ -237,7 +237,8 @@ impl River {
         flow.turned_away = !flow.left.is_empty();
     }
 
-    fn take(&mut self, at: usize, call: CallRef, entry: usize, slow: bool) {
+    /// Says whether the call goes on.
+    fn take(&mut self, at: usize, call: CallRef, entry: usize, slow: bool) -> bool {
         let flow = &mut self.ledger[entry].flows[1 - direction(call)];
         let done = if slow { 0 } else { std::mem::take(&mut flow.held) };
         match self.ends[at].machine.take_items(call, done, self.now) {
@@ -246,13 +247,17 @@ impl River {
                 flow.waits = false;
             }
             Taken::Nothing => flow.waits = true,
-            Taken::Gone => flow.waits = false,
+            Taken::Gone => {
+                flow.waits = false;
+                return false;
+            }
             Taken::End => {
                 assert!(matches!(call, CallRef::Peer(_)), "a callee's end is the call's");
                 assert!(flow.has_all_arrived(), "an end before its time");
                 flow.waits = false;
             }
         }
+        true
     }
 
     fn finish_items(&mut self, at: usize, key: CallKey, entry: usize) {
@@ -556,7 +561,7 @@ impl River {
 
     /// Both applications do what they can, until they can do nothing more. Time stands still.
     fn serve(&mut self) {
-        loop {
+        for _ in 0..20_000 {
             self.drive();
             let mut did = false;
             for at in 0..2 {
@@ -564,7 +569,11 @@ impl River {
                     did = true;
                 }
                 for (call, entry) in self.streams(at) {
-                    did |= self.go_on(at, call, entry);
+                    // What was done for another call may have ended this one: the last answer of a drained side does.
+                    did |= self.listen();
+                    if self.streams(at).contains(&(call, entry)) {
+                        did |= self.go_on(at, call, entry);
+                    }
                 }
             }
             self.check();
@@ -572,6 +581,7 @@ impl River {
                 return;
             }
         }
+        panic!("the applications do not come to rest");
     }
 
     /// What one application does for one call; says whether that was anything.
@@ -592,8 +602,11 @@ impl River {
         };
         // Who is not done with what it took says so before it waits.
         while self.receives(call, entry) && flow(self, theirs).2 && !self.has_seen_the_end(call, entry) {
-            self.take(at, call, entry, false);
             did = true;
+            if !self.take(at, call, entry, false) {
+                assert!(self.listen() && !self.streams(at).contains(&(call, entry)), "nobody told its end");
+                return true;
+            }
         }
         let (empty, turned_away, ..) = flow(self, mine);
         if !empty && !turned_away {
