@@ -28,11 +28,15 @@ async fn main() -> ExitCode {
         Ok(channel) => channel,
         Err(mistake) => return usage(&mistake),
     };
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut input = BufReader::new(tokio::io::stdin());
+    // Bytes, because a line that is no text is told as any other that cannot be read.
+    let mut line = Vec::new();
     let mut calls = JoinSet::new();
     let mut all_read = true;
-    while let Ok(Some(line)) = lines.next_line().await {
-        match serde_json::from_str::<Line>(&line).map_err(|error| error.to_string()).and_then(Line::prepare) {
+    while let Ok(1..) = input.read_until(b'\n', &mut line).await {
+        let read = serde_json::from_slice::<Line>(&line).map_err(|error| error.to_string());
+        line.clear();
+        match read.and_then(Line::prepare) {
             Ok(call) => drop(calls.spawn(call.run(channel.clone()))),
             Err(mistake) => {
                 all_read = false;

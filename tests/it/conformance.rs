@@ -72,7 +72,7 @@ async fn client_prints(options: &[&str], lines: &str) -> (Vec<Value>, ExitStatus
 }
 
 /// What the client prints on both streams with these options, and how it ends.
-async fn client_says(options: &[&str], lines: &str) -> (String, String, ExitStatus) {
+async fn client_says(options: &[&str], lines: impl AsRef<[u8]>) -> (String, String, ExitStatus) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-client"))
         .args(options)
         .stdin(Stdio::piped())
@@ -81,7 +81,7 @@ async fn client_says(options: &[&str], lines: &str) -> (String, String, ExitStat
         .spawn()
         .unwrap();
     // One that does not begin does not read.
-    let _ = child.stdin.take().unwrap().write_all(lines.as_bytes()).await;
+    let _ = child.stdin.take().unwrap().write_all(lines.as_ref()).await;
     let output = child.wait_with_output().await.unwrap();
     let [printed, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     (printed, said, output.status)
@@ -184,6 +184,35 @@ async fn every_kind_of_call_is_told_as_it_ended() {
 
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn bytes_are_bytes_also_if_there_are_none() {
+    let server = Server::start(&[]).await;
+    let lines = r#"{"id":1,"method":"echo","args":[{"bytes":""}]}
+                   {"id":2,"method":"metadata","metadata":{"text":"","bin":{"bytes":""}}}
+                   {"id":3,"method":"generate","args":[1,0]}
+                   {"id":4,"method":"values","args":[[]]}"#;
+    let (printed, _) = client_prints(&["--connect", &server.uri], lines).await;
+    let told = |id: u64, key: &str| {
+        let line = printed.iter().find(|line| line["id"] == id && line.get(key).is_some());
+        line.unwrap_or_else(|| panic!("{printed:?}"))[key].to_string()
+    };
+    assert_eq!(told(1, "ok"), r#"{"bytes":""}"#);
+    assert_eq!(told(2, "ok"), r#"{"bin":{"bytes":""},"text":{"bytes":""}}"#);
+    assert!(told(3, "item").contains(r#"{"bytes":""}"#), "{}", told(3, "item"));
+    assert_eq!(told(4, "ok"), "0", "an empty array is one");
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_text_is_told_and_those_after_it_are_read() {
+    let server = Server::start(&[]).await;
+    let lines = b"{\"id\":1,\"method\":\"empty\"}\r\n\xff\xfe\n{\"id\":2,\"method\":\"empty\"}";
+    let (text, _, status) = client_says(&["--connect", &server.uri], lines).await;
+    let printed: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(printed.iter().filter(|line| line.get("ok").is_some()).count(), 2, "{text}");
+    assert!(printed.iter().any(|line| line["id"].is_null() && line["bad_input"].is_string()), "{text}");
+    assert_eq!(status.code(), Some(2));
 }
 
 #[tokio::test]
