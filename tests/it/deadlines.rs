@@ -7,8 +7,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use traitwire::{
-    Caller, Channel, Code, Delivery, Handler, HandlerFuture, MethodDescriptor, Request, Service,
-    ServiceDescriptor,
+    Caller, Channel, Code, Context, Delivery, Handler, HandlerFuture, MethodDescriptor, Request, Service,
+    ServiceDescriptor, rpc_service,
 };
 
 use super::support::{Hand, call, call_within, request, serve, until};
@@ -157,4 +157,47 @@ fn handlers_are_dropped_at_their_deadlines_though_another_one_holds_the_connecti
         assert!(computed.is_ok());
     });
     done.abort();
+}
+
+#[rpc_service]
+trait Timed {
+    async fn left(&self) -> Option<Duration>;
+}
+
+struct Clock;
+
+impl Timed for Clock {
+    async fn left(&self) -> Option<Duration> {
+        Context::current().remaining()
+    }
+}
+
+/// Asks a [`Timed`] from its own task, from one that works for the call, and from two that do not.
+#[rpc_service]
+trait Spawning {
+    async fn left(&self) -> [Duration; 4];
+}
+
+struct Spawner(TimedClient);
+
+impl Spawning for Spawner {
+    async fn left(&self) -> [Duration; 4] {
+        let ask = || {
+            let timed = self.0.clone();
+            async move { timed.left().await.unwrap().unwrap() }
+        };
+        let scoped = tokio::spawn(Context::current().scope(ask()));
+        let detached = tokio::spawn(Context::detached(ask()));
+        let alone = tokio::spawn(ask());
+        [ask().await, scoped.await.unwrap(), alone.await.unwrap(), detached.await.unwrap()]
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawned_task_inherits_the_deadline_if_it_is_told_to() {
+    let spawning = SpawningClient::loopback(Spawner(TimedClient::loopback(Clock)));
+    let short = Duration::from_secs(3);
+    let [own, scoped, alone, detached] = spawning.left().timeout(short).await.unwrap();
+    assert!(own <= short && scoped <= short, "{own:?} {scoped:?}");
+    assert!(alone > short && detached > short, "{alone:?} {detached:?}");
 }

@@ -29,9 +29,8 @@ use crate::call::{Deadline, Identity, Metadata, MetadataError, Peer, PushBack, V
 ///     if let Some(left) = context.remaining() {
 ///         println!("{left:?} left");
 ///     }
-///     let task = context.scope(async { /* calls made here inherit too */ });
-///     task.await;
-///     0
+///     let task = tokio::spawn(context.scope(async { /* calls made here inherit too */ 7 }));
+///     task.await.unwrap_or(0)
 /// }
 /// ```
 #[derive(Clone, Default)]
@@ -208,13 +207,13 @@ impl Context {
 
     /// Runs a future within this context, for a task that works for this call.
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        Scope { context: self.clone(), future }
+        Scope { context: self.clone(), future: Some(Box::pin(future)) }
     }
 
     /// Runs a future outside of any context, for work that goes on beyond the call: filling a cache that others
     /// share, say. Calls made there inherit nothing.
     pub fn detached<F: Future>(future: F) -> Scope<F> {
-        Scope { context: Self::default(), future }
+        Scope { context: Self::default(), future: Some(Box::pin(future)) }
     }
 
     /// Runs `work` within this context.
@@ -301,28 +300,12 @@ impl fmt::Debug for Context {
 #[must_use = "futures do nothing unless polled"]
 pub struct Scope<F> {
     context: Context,
-    future: F,
-}
-
-impl<F: Future> IntoFuture for Scope<F> {
-    type Output = F::Output;
-    type IntoFuture = Scoped<F>;
-
-    fn into_future(self) -> Scoped<F> {
-        Scoped { context: self.context, future: Some(Box::pin(self.future)) }
-    }
-}
-
-/// The future of a [`Scope`].
-#[derive(Debug)]
-pub struct Scoped<F> {
-    context: Context,
     // Taken on drop, so that it is dropped within the context. Boxed because a projection of a pinned field
     // would need `unsafe`; a scope stands at the root of a task, where one more box does not count.
     future: Option<Pin<Box<F>>>,
 }
 
-impl<F: Future> Future for Scoped<F> {
+impl<F: Future> Future for Scope<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
@@ -334,7 +317,7 @@ impl<F: Future> Future for Scoped<F> {
     }
 }
 
-impl<F> Drop for Scoped<F> {
+impl<F> Drop for Scope<F> {
     fn drop(&mut self) {
         let future = self.future.take();
         self.context.enter(|| drop(future));
@@ -381,7 +364,7 @@ mod tests {
             assert!(Context::current().is_call());
             std::future::pending::<()>().await;
         });
-        let mut future = Box::pin(scope.into_future());
+        let mut future = Box::pin(scope);
         let mut cx = task::Context::from_waker(task::Waker::noop());
         assert!(future.as_mut().poll(&mut cx).is_pending());
         assert!(!Context::current().is_call());

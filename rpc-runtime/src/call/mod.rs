@@ -50,7 +50,7 @@ pub use caller::Caller;
 #[cfg(feature = "testing")]
 pub use chance::Dice;
 pub use code::Code;
-pub use context::{Context, Scope, Scoped};
+pub use context::{Context, Scope};
 pub use deadline::Deadline;
 pub use delivery::Delivery;
 pub use descriptor::{ArgumentDescriptor, MethodDescriptor, ServiceDescriptor};

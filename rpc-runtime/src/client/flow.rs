@@ -95,7 +95,7 @@ impl Outflow {
     /// Lets it go on as a task, which ends with the call.
     pub(super) fn spawn(self) {
         let runtime = self.shared.runtime();
-        runtime.spawn(call::Context::current().scope(self.run()).into_future());
+        runtime.spawn(call::Context::current().scope(self.run()));
     }
 
     async fn run(mut self) {
