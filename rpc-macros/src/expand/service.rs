@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{FnArg, Pat, PatType, ReturnType, TraitItem, TraitItemFn};
+use syn::{Block, FnArg, Pat, PatType, ReturnType, Stmt, TraitItem, TraitItemFn};
 
 use crate::model::Service;
 use crate::stream;
@@ -25,7 +25,7 @@ pub(super) fn item(service: &Service) -> TokenStream {
 //         async move {
 //             let a = a;
 //             let b = b;
-//             { a + b }
+//             a + b
 //         }
 //     }
 //
@@ -53,13 +53,21 @@ fn desugar(function: &mut TraitItemFn) {
     let Some(body) = &mut function.default else { return };
     // As in an `async fn`, arguments are dropped when the future ends, also those that the body does not name.
     let moved: Vec<_> = function.sig.inputs.iter_mut().filter_map(moved).collect();
-    let block = &*body;
+    let inner = inner(body);
     *body = syn::parse_quote_spanned! {span=> {
         async move {
             #(#moved)*
-            #block
+            #inner
         }
     }};
+}
+
+/// What the body comes to. Its braces are the user's: around one expression on one line the compiler would call them unused.
+fn inner(body: &Block) -> TokenStream {
+    match body.stmts.as_slice() {
+        [Stmt::Expr(value, None)] => quote!(#value),
+        _ => quote!(#body),
+    }
 }
 
 fn moved(input: &mut FnArg) -> Option<TokenStream> {

@@ -27,6 +27,8 @@ pub trait Service {
     async fn is_missing(&self) -> Vec<u8> {
         todo!()
     }
+    async fn on_one_line(&self) -> u8 { 9 }
+    async fn on_one_line_with_an_argument(&self, number: u8) -> u8 { number }
     async fn never_ends(&self) -> u8 {
         loop {
             std::future::pending::<()>().await;
