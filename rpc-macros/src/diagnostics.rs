@@ -54,6 +54,8 @@ mistakes! {
     // Arguments.
     Pattern => "an argument has one name: name it, and take it apart in the method's body";
     NoName => "an argument needs a name, which errors and tools show: write one in place of `_`";
+    CfgArgument => "an argument's place is its name on the wire, so both sides must have it: \
+        put the `cfg` on the method, or make the argument an `Option`";
     ImplArgument => "a service decodes what comes, so it must know the type: \
         write a concrete one in place of `impl …`";
     DynArgument => "a service decodes what comes, so it must know the type: \

@@ -214,6 +214,9 @@ fn arguments(function: &mut TraitItemFn, report: &mut Report) -> Vec<Argument> {
 
 fn argument(input: &mut PatType, report: &mut Report) -> Option<Argument> {
     let default = args::of_argument(&mut input.attrs, report);
+    for condition in input.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")) {
+        report.add(condition, &Mistake::CfgArgument);
+    }
     stream::check_argument(&input.ty, report);
     stream::complete(&mut input.ty);
     let way = stream::way(&input.ty);
