@@ -4,7 +4,7 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use futures::{Stream, StreamExt, stream};
 use parking_lot::Mutex;
@@ -62,13 +62,14 @@ impl Files for Shelf {
 }
 
 fn digest(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(bytes)
 }
 
+/// Four times in all.
 fn bar(what: &str, done: usize, all: usize) {
-    println!("{what} [{:<20}] {:3} %", "#".repeat(20 * done / all), 100 * done / all);
+    if done.is_multiple_of(all / 4) {
+        println!("{what} [{:<20}] {:3} %", "#".repeat(20 * done / all), 100 * done / all);
+    }
 }
 
 #[tokio::main]
@@ -82,34 +83,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file: Vec<u8> = (0..4 << 20).map(|n: u32| n.to_le_bytes()[n as usize % 4]).collect();
     let chunks: Vec<_> = file.chunks(CHUNK).map(<[u8]>::to_vec).collect();
     let sending = stream::iter(chunks.clone()).enumerate().map(|(nth, chunk)| {
-        if (nth + 1) % 16 == 0 {
-            bar("up  ", nth + 1, 64);
-        }
+        bar("up  ", nth + 1, 64);
         chunk
     });
     let receipt = files.put("big", sending).await.map_err(|error| format!("{error:?}"))?;
-    println!(
-        "kept: {} bytes, digest {}",
-        receipt.size,
-        if receipt.digest == digest(&file) { "right" } else { "wrong" }
-    );
+    println!("kept: {} bytes, digest right: {}", receipt.size, receipt.digest == digest(&file));
 
     let mut back = Vec::new();
     let mut coming = files.get("big").await.map_err(|_| "it was kept a moment ago")?;
     while let Some(chunk) = coming.next().await.transpose()? {
         back.extend(chunk);
-        if coming.received().items % 16 == 0 {
-            bar("down", back.len(), file.len());
-        }
+        bar("down", coming.received().items as usize, 64);
     }
     println!("back: {}", if back == file { "the same bytes" } else { "other bytes" });
 
     let half = stream::iter(chunks.into_iter().take(32)).chain(stream::pending());
     let given_up = tokio::time::timeout(std::time::Duration::from_millis(200), files.put("half", half)).await;
     println!("half an upload: {}", if given_up.is_err() { "given up" } else { "finished?" });
-    println!(
-        "and what is kept of it: {}",
-        if files.get("half").await.is_err() { "nothing" } else { "something?" }
-    );
+    println!("and what is kept of it: {}", files.get("half").await.map_or("nothing", |_| "something?"));
     Ok(())
 }

@@ -28,7 +28,20 @@ fn prints(example: &str, expected: &[&str]) {
 
 #[test]
 fn calculator() {
-    prints("calculator", &["5"]);
+    let lines = [
+        "2 + 3 = 5",
+        "the service says division by zero",
+        "deadline_exceeded",
+        "dropped: true",
+        "unimplemented",
+        "refused",
+        "unknown service",
+        "calls that were cut: 0",
+        "unavailable",
+    ];
+    prints("calculator", &lines);
+    let stopped = run("calculator", &[]).matches("(server) stopped pondering").count();
+    assert_eq!(stopped, 2, "at its deadline, and when its caller gave up");
 }
 
 #[test]
@@ -56,7 +69,14 @@ fn chat() {
 
 #[test]
 fn file_transfer() {
-    let lines = ["up   [####", "digest right", "100 %", "the same bytes", "given up", "kept of it: nothing"];
+    let lines = [
+        "up   [####",
+        "4194304 bytes, digest right: true",
+        "100 %",
+        "the same bytes",
+        "given up",
+        "kept of it: nothing",
+    ];
     prints("file_transfer", &lines);
 }
 
@@ -170,4 +190,16 @@ fn authorize() {
         "user:grace may not call `Till.refund`",
     ];
     prints("authorize", &lines);
+}
+
+/// Who reads an example wants to have seen it whole.
+#[test]
+fn examples_of_streams_are_short() {
+    for example in ["streaming", "chat", "file_transfer", "scheduler"] {
+        let path = format!("{}/{example}.rs", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("it is there");
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+        let lines = text.lines().filter(is_code).count();
+        assert!(lines <= 80, "{example} has {lines} lines of code");
+    }
 }
