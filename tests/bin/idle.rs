@@ -1,5 +1,5 @@
 //! `ulimit -n 20000; cargo run --release -p traitwire-tests --bin idle -- [--connections N]`: many connections that do
-//! nothing, the server in a process of its own. Prints the server's memory for each of them.
+//! nothing, the server in a process of its own. Prints the server's memory for each of them, and fails above 16 KiB.
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
 use std::io::{BufRead, BufReader};
@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 use traitwire_tests::ConformanceClient;
 
 type Failure = Box<dyn std::error::Error>;
+
+/// What one may cost the server, in KiB.
+const MOST: f64 = 16.0;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -45,7 +48,7 @@ async fn measure(child: &mut Child, connections: usize) -> Result<(), Failure> {
         after - before
     );
     println!("{each:.1} KiB a connection");
-    Ok(())
+    if each > MOST { Err(format!("more than {MOST} KiB a connection").into()) } else { Ok(()) }
 }
 
 /// The memory of a process that is in use, in KiB.
