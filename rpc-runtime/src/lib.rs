@@ -42,12 +42,15 @@
 //!
 //! # Features
 //!
-//! None is on by default; each adds something and changes nothing.
+//! None is on by default; each adds something and changes nothing, except that `testing` makes reading the clock slower.
 //!
 //! | | |
 //! |---|---|
 //! | `tls` | `tls://` for clients and servers, with rustls and ring |
 //! | `dev-certs` | a certificate authority for development and tests |
+//! | `testing` | a simulated network for tests, with faults |
+//! | `cache` | answers kept on the calling side, [`policy`] |
+//! | `config` | policies from TOML, [`policy`] |
 //!
 //! # Panics
 //!
