@@ -9,6 +9,10 @@ impl From<RpcError> for Wrong {
     }
 }
 
+// Made of nothing: what others are made of depends on which crates there are.
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Refusal;
+
 #[rpc_service]
 trait Items {
     fn ticks(&self) -> impl Stream<Item = u8>;
@@ -21,7 +25,7 @@ trait Opened {
 
 #[rpc_service]
 trait Errors {
-    async fn open(&self) -> Result<impl Stream<Item = Result<u8, Wrong>>, String>;
+    async fn open(&self) -> Result<impl Stream<Item = Result<u8, Wrong>>, Refusal>;
 }
 
 fn items(_: impl Items) {}
