@@ -24,6 +24,17 @@ pub(crate) fn instance() -> u64 {
     *INSTANCE.get_or_init(|| RandomState::new().hash_one(std::process::id()))
 }
 
+/// What SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014) adds to its state for
+/// each number; [`split_mix`] makes the number of the state.
+pub(crate) const SPLIT_MIX_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The number of SplitMix64 that belongs to this state.
+pub(crate) const fn split_mix(state: u64) -> u64 {
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 #[cfg(feature = "testing")]
 pub use seeded::Dice;
 #[cfg(feature = "testing")]
@@ -32,6 +43,8 @@ pub(crate) use seeded::load;
 #[cfg(feature = "testing")]
 mod seeded {
     use std::cell::RefCell;
+
+    use super::{SPLIT_MIX_STEP, split_mix};
 
     thread_local! {
         static LOADED: RefCell<Option<Dice>> = const { RefCell::new(None) };
@@ -70,10 +83,8 @@ mod seeded {
 
         /// Any number.
         pub const fn roll(&mut self) -> u64 {
-            self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^ (mixed >> 31)
+            self.state = self.state.wrapping_add(SPLIT_MIX_STEP);
+            split_mix(self.state)
         }
 
         /// A number below `limit`, each as likely as another; 0 if the limit is 0.

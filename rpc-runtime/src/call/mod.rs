@@ -70,7 +70,7 @@ pub use token::{Token, TokenError, TokenSource};
 pub(crate) use buffers::{put as put_buffer, put_segment, take as take_buffer, take_segment};
 #[cfg(feature = "testing")]
 pub(crate) use chance::load;
-pub(crate) use chance::{instance, roll};
+pub(crate) use chance::{SPLIT_MIX_STEP, instance, roll, split_mix};
 pub(crate) use context::Origin;
 
 pub(crate) use metadata::{AUTHORIZATION, check_key};

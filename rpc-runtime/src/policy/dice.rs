@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::call::{SPLIT_MIX_STEP, split_mix};
+
 /// Random numbers that repeat where the seed and the order of those who ask do.
 ///
-/// SplitMix64 (Steele, Lea and Flood, 2014): one addition that callers share, and a mixture of their own.
+/// SplitMix64, as in `call/chance`: one addition that callers share, and a mixture of their own.
 #[derive(Debug)]
 pub(crate) struct Dice(AtomicU64);
 
@@ -16,11 +18,7 @@ impl Dice {
 
     /// The next throw.
     pub(crate) fn throw(&self) -> Throw {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Throw(mixed ^ (mixed >> 31))
+        Throw(split_mix(self.0.fetch_add(SPLIT_MIX_STEP, Ordering::Relaxed).wrapping_add(SPLIT_MIX_STEP)))
     }
 }
 

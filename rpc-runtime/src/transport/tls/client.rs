@@ -13,7 +13,6 @@ use tokio_rustls::TlsConnector;
 
 use crate::transport::Link;
 use crate::transport::tls::live::{Live, Reloaded, Settings};
-use crate::transport::tls::names::identity;
 use crate::transport::tls::provider::{ALPN, provider, versions};
 use crate::transport::tls::reason::{self, Side};
 use crate::transport::tls::server_verifier::OnlyServers;
@@ -145,13 +144,7 @@ impl ClientTls {
             let text = "the server ended the connection right after the handshake, and did not say why";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
         }
-        let certificates = stream.get_ref().1.peer_certificates();
-        let identity = certificates.and_then(|chain| chain.first()).and_then(identity);
-        let link = Link::new(Secured::new(Side::Client, stream.into()), peer).encrypted();
-        Ok(match identity {
-            Some(identity) => link.with_identity(identity),
-            None => link,
-        })
+        Ok(Secured::new(Side::Client, stream.into()).into_link(peer))
     }
 }
 
@@ -192,7 +185,7 @@ impl Settings for ClientSettings {
         let roots = Arc::new(self.roots.parse(&mut contents)?);
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider())
             .build()
-            .map_err(|error| TlsError::Unusable { what: "the roots".to_owned(), fault: error.to_string() })?;
+            .map_err(|error| TlsError::unusable("the roots", &error))?;
         let verifier: Arc<dyn ServerCertVerifier> = if self.only.is_empty() {
             webpki
         } else {
@@ -201,7 +194,7 @@ impl Settings for ClientSettings {
         // `dangerous` for a verifier of one's own: this is webpki's, with other names at most.
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(self.tls12))
-            .map_err(unusable)?
+            .map_err(|error| TlsError::unusable("the settings", &error))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut config = match (&self.certificate, contents.next(), contents.next()) {
@@ -229,8 +222,4 @@ impl ClientMade {
         let verified = self.verifier.verify_server_cert(first, others, name, &[], UnixTime::now());
         verified.map(drop).map_err(|error| reason::of_certificate(Side::Client, error))
     }
-}
-
-fn unusable(error: rustls::Error) -> TlsError {
-    TlsError::Unusable { what: "the settings".to_owned(), fault: error.to_string() }
 }

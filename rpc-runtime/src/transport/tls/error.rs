@@ -66,6 +66,13 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// What is wrong with the certificates, keys or settings that are called `what`.
+    pub(super) fn unusable(what: &str, fault: &dyn fmt::Display) -> Self {
+        Self::Unusable { what: what.to_owned(), fault: fault.to_string() }
+    }
+}
+
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

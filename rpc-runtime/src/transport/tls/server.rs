@@ -14,7 +14,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::transport::Link;
 use crate::transport::tls::client_verifier::OnlyClients;
 use crate::transport::tls::live::{Live, Reloaded, Settings};
-use crate::transport::tls::names::identity;
 use crate::transport::tls::provider::{ALPN, provider, versions};
 use crate::transport::tls::reason::{self, Side};
 use crate::transport::tls::source::{Contents, Source};
@@ -125,15 +124,8 @@ impl ServerTls {
         let peer = link.peer().to_owned();
         let accepting = TlsAcceptor::from(Arc::clone(&made.config)).accept(link.into_io());
         let stream = accepting.await.map_err(|error| reason::of_handshake(Side::Server, error))?;
-        let session = stream.get_ref().1;
-        made.check_resumed(session)?;
-        let certificates = session.peer_certificates();
-        let identity = certificates.and_then(|chain| chain.first()).and_then(identity);
-        let link = Link::new(Secured::new(Side::Server, stream.into()), peer).encrypted();
-        Ok(match identity {
-            Some(identity) => link.with_identity(identity),
-            None => link,
-        })
+        made.check_resumed(stream.get_ref().1)?;
+        Ok(Secured::new(Side::Server, stream.into()).into_link(peer))
     }
 }
 
@@ -194,14 +186,14 @@ impl Settings for ServerSettings {
         let verifier = self.verifier(contents)?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(self.tls12))
-            .map_err(unusable)?
+            .map_err(|error| TlsError::unusable("the settings", &error))?
             .with_client_cert_verifier(Arc::clone(&verifier))
             .with_single_cert(chain, key)
             .map_err(|error| self.certificate.fault(&error))?;
         config.alpn_protocols = vec![self.alpn.clone().into_bytes()];
         // Sessions are resumed by tickets, which the client keeps: no memory here, and no table to overflow. Their key is
         // made anew with each configuration, so that no session outlives the roots that it was begun with.
-        config.ticketer = Ticketer::new().map_err(unusable)?;
+        config.ticketer = Ticketer::new().map_err(|error| TlsError::unusable("the settings", &error))?;
         Ok(ServerMade { config: Arc::new(config), verifier })
     }
 }
@@ -218,9 +210,7 @@ impl ServerSettings {
             Clients::Required(_) => builder,
             Clients::Asked(_) | Clients::Anybody => builder.allow_unauthenticated(),
         };
-        let webpki = builder
-            .build()
-            .map_err(|error| TlsError::Unusable { what: "the roots".to_owned(), fault: error.to_string() })?;
+        let webpki = builder.build().map_err(|error| TlsError::unusable("the roots", &error))?;
         Ok(if self.only.is_empty() { webpki } else { Arc::new(OnlyClients::new(webpki, self.only.clone())) })
     }
 }
@@ -237,8 +227,4 @@ impl ServerMade {
             }
         }
     }
-}
-
-fn unusable(error: rustls::Error) -> TlsError {
-    TlsError::Unusable { what: "the settings".to_owned(), fault: error.to_string() }
 }

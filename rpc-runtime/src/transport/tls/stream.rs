@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use crate::transport::Io;
+use crate::transport::tls::names::identity;
 use crate::transport::tls::reason::{self, Side};
+use crate::transport::{Io, Link};
 
 /// An encrypted byte pipe. It ends where the peer says that it does: a pipe that just stops was cut, and reading it is an
 /// error. Shutting it down says so to the peer.
@@ -21,6 +22,17 @@ pub(super) struct Secured<T> {
 impl<T: Io> Secured<T> {
     pub(super) const fn new(side: Side, stream: TlsStream<T>) -> Self {
         Self { stream, side }
+    }
+
+    /// The link to this peer, with who it has proved to be.
+    pub(super) fn into_link(self, peer: String) -> Link {
+        let certificates = self.stream.get_ref().1.peer_certificates();
+        let identity = certificates.and_then(|chain| chain.first()).and_then(identity);
+        let link = Link::new(self, peer).encrypted();
+        match identity {
+            Some(identity) => link.with_identity(identity),
+            None => link,
+        }
     }
 
     fn told<R>(&self, poll: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
