@@ -25,6 +25,7 @@ macro_rules! mistakes {
 // The trait.
 mistakes! {
     NotATrait => "`#[rpc_service]` goes on a trait: `#[rpc_service] pub trait Name {{ … }}`";
+    ServiceTwice => "this trait is a service already: leave one `#[rpc_service]`, with all that it says";
     TraitGenerics => "a service is one contract, so its trait takes no generics: \
         move them to the type that implements it";
     TraitUnsafe => "nobody can keep an `unsafe` trait's promise from afar: remove `unsafe`";

@@ -41,7 +41,8 @@ pub(crate) struct Method {
     pub(crate) docs: String,
     /// What of its attributes goes on the client's method: `doc`, `deprecated`, allowed lints.
     pub(crate) shown: Vec<Attribute>,
-    pub(crate) is_deprecated: bool,
+    /// Whether it is deprecated, if anything says so.
+    pub(crate) deprecated: Option<Expr>,
     pub(crate) cfg: Vec<Attribute>,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Returns,

@@ -19,6 +19,7 @@ use crate::{args, attempts, body, stream};
 pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Report) -> Service {
     let options = args::of_service(options, report);
     args::nowhere(&mut item.attrs, &Mistake::RpcOnTrait, report);
+    only_once(&mut item.attrs, report);
     let is_servable = check_trait(&item, report);
     let mut methods = Vec::new();
     let mut index = 0;
@@ -68,6 +69,17 @@ pub(crate) fn service(options: TokenStream, mut item: ItemTrait, report: &mut Re
     }
 }
 
+/// Takes out what would make it a service again.
+fn only_once(attributes: &mut Vec<Attribute>, report: &mut Report) {
+    attributes.retain(|attribute| {
+        let is_again = attribute.path().segments.last().is_some_and(|last| last.ident == "rpc_service");
+        if is_again {
+            report.add(attribute, &Mistake::ServiceTwice);
+        }
+        !is_again
+    });
+}
+
 /// Whether the trait itself, its methods apart, can be a service.
 fn check_trait(item: &ItemTrait, report: &mut Report) -> bool {
     let mut is_service = true;
@@ -107,7 +119,7 @@ fn method(function: &mut TraitItemFn, index: u32, report: &mut Report) -> Option
         index,
         docs: docs(attributes),
         shown: shown(attributes).into_iter().chain(allowed(attributes)).collect(),
-        is_deprecated: is_deprecated(attributes),
+        deprecated: deprecated(attributes),
         cfg: cfg(attributes),
         ident,
         options,
@@ -289,14 +301,21 @@ fn lints(item: &ItemTrait) -> Vec<Attribute> {
     });
     let all: Vec<_> = std::iter::once(&item.attrs).chain(functions).collect();
     let mut found: Vec<_> = all.iter().flat_map(|attributes| allowed(attributes)).collect();
-    if all.iter().any(|attributes| is_deprecated(attributes)) {
+    if all.iter().any(|attributes| deprecated(attributes).is_some()) {
         found.push(parse_quote!(#[allow(deprecated, reason = "generated: what is deprecated names itself")]));
     }
     found
 }
 
-fn is_deprecated(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"))
+/// Whether the item is deprecated, as an expression: under some `cfg` it may be, and be none elsewhere.
+fn deprecated(attributes: &[Attribute]) -> Option<Expr> {
+    let is_it = |meta: &Meta| meta.path().is_ident("deprecated");
+    if attributes.iter().any(|attribute| is_it(&attribute.meta)) {
+        return Some(parse_quote!(true));
+    }
+    let conditional = attributes.iter().flat_map(conditional).filter(|(_, meta)| is_it(meta));
+    let conditions: Vec<_> = conditional.map(|(condition, _)| condition).collect();
+    (!conditions.is_empty()).then(|| parse_quote!(::core::cfg!(any(#(#conditions),*))))
 }
 
 /// The conditions under which the item is there.

@@ -10,6 +10,8 @@ mod calls;
 mod cancel;
 mod conformance;
 mod deadlines;
+#[rustfmt::skip] // its programs stand as the documents have them
+mod documents;
 mod ends;
 mod hedge;
 mod hops;

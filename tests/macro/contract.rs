@@ -56,6 +56,20 @@ fn a_descriptor_tells_what_the_trait_says() {
 }
 
 #[rpc_service]
+pub(crate) trait Aging {
+    #[cfg_attr(not(test), deprecated)]
+    async fn young(&self);
+    #[cfg_attr(all(), deprecated = "ask the young one")]
+    async fn old(&self);
+}
+
+#[test]
+fn what_is_deprecated_under_a_condition_is_so_where_that_holds() {
+    let methods = <AgingClient as Client>::DESCRIPTOR.methods;
+    assert_eq!(methods.iter().map(|method| method.deprecated).collect::<Vec<_>>(), [false, true]);
+}
+
+#[rpc_service]
 pub(crate) trait Journal {
     #[rpc(timeout = "5s", idle_timeout = "1m", total_timeout = "2h")]
     fn lines(&self, from: u64) -> impl Stream<Item = String>;

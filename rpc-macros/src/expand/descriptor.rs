@@ -44,7 +44,7 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
     let idempotent = flag(options.idempotent, quote!(.idempotent()));
     let oneway = flag(options.oneway, quote!(.oneway()));
     let blocking = flag(options.blocking, quote!(.blocking()));
-    let deprecated = flag(method.is_deprecated, quote!(.deprecated()));
+    let deprecated = method.deprecated.as_ref().map(|is_it| quote!(.deprecated(#is_it)));
     let sends = flag(method.streaming().is_some(), quote!(.sends()));
     let takes = flag(returns.is_stream(), quote!(.takes()));
     let timeout = options.timeout_micros.map(Literal::u64_unsuffixed);

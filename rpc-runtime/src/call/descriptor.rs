@@ -137,10 +137,10 @@ impl MethodDescriptor {
         self
     }
 
-    /// Marks it as deprecated.
+    /// Says whether it is deprecated.
     #[must_use]
-    pub const fn deprecated(mut self) -> Self {
-        self.deprecated = true;
+    pub const fn deprecated(mut self, deprecated: bool) -> Self {
+        self.deprecated = deprecated;
         self
     }
 
