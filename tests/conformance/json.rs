@@ -19,7 +19,8 @@ pub fn from_json(json: &Json) -> Result<Packed, String> {
         Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
             (Some(int), ..) => Packed::from(int),
             (_, Some(int), _) => Packed::from(int),
-            (.., Some(float)) => Packed::from(float),
+            // An integer beyond 64 bits would become another number.
+            (.., Some(float)) if number.as_str().contains(['.', 'e', 'E']) => Packed::from(float),
             _ => return Err(format!("{number} is no number of 64 bits")),
         },
         Json::String(text) => Packed::from(text.as_str()),

@@ -205,6 +205,17 @@ async fn bytes_are_bytes_also_if_there_are_none() {
 }
 
 #[tokio::test]
+async fn a_number_beyond_64_bits_is_an_id_like_any_other_and_no_argument() {
+    let server = Server::start(&[]).await;
+    let lines = r#"{"id":123456789012345678901234567890,"method":"empty"}
+                   {"id":1,"method":"add","args":[123456789012345678901234567890,1]}"#;
+    let (text, _, status) = client_says(&["--connect", &server.uri], lines).await;
+    assert!(text.contains(r#""id":123456789012345678901234567890,"ok":null"#), "{text}");
+    assert!(text.contains("123456789012345678901234567890 is no number of 64 bits"), "{text}");
+    assert_eq!(status.code(), Some(2));
+}
+
+#[tokio::test]
 async fn a_line_that_is_no_text_is_told_and_those_after_it_are_read() {
     let server = Server::start(&[]).await;
     let lines = b"{\"id\":1,\"method\":\"empty\"}\r\n\xff\xfe\n{\"id\":2,\"method\":\"empty\"}";
