@@ -60,6 +60,7 @@
 
 mod call;
 mod client;
+pub mod discovery;
 mod driver;
 pub mod limits;
 pub mod observe;

@@ -417,3 +417,32 @@ pub const CACHE_JITTER: f64 = 0.1;
 
 /// The longest that an answer is kept: whoever says more means for ever, and a clock cannot hold that.
 pub const CACHE_TTL_MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+// ----- discovery -----
+
+/// How much an endpoint takes beside others of which nothing else is said: room for finer and for coarser ones.
+pub const WEIGHT: u32 = 100;
+
+/// The most that an endpoint may take: two bytes, so that the sum of all weights fits four whatever their number.
+pub const WEIGHT_MOST: u32 = 65_535;
+
+/// The longest text of an endpoint, tags and all, in bytes: a source that has been taken over cannot fill the memory.
+pub const ENDPOINT_TEXT: usize = 4 * 1024;
+
+/// The most endpoints that a source is believed to have; larger fleets are split before they come here.
+pub const ENDPOINTS: usize = 65_536;
+
+/// How long a change of endpoints waits for further ones: those of one deployment step come within milliseconds.
+pub const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// After how many times [`DEBOUNCE`] a change counts though further ones keep coming.
+pub const DEBOUNCES: u32 = 10;
+
+/// How long a source may be silent before a list on disk is used: well below the time that a call has.
+pub const COLD_START: Duration = Duration::from_secs(1);
+
+/// The longest list on disk, in bytes: 65,536 endpoints of 256 bytes.
+pub const COLD_START_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often a list is written to disk at most.
+pub const COLD_START_SAVE: Duration = Duration::from_secs(1);

@@ -75,6 +75,7 @@ pub use retry::Budget;
 pub use settings::{Policies, Policy};
 pub use table::PolicyTable;
 
+pub(crate) use clock::now;
 pub(crate) use deadline::Deadlined;
 pub(crate) use hedge::Hedged;
 pub(crate) use retry::Retried;
