@@ -112,4 +112,4 @@ fn read_value<'a>(reader: &mut Reader<'a>) -> Result<(u64, Lent<'a>), WireError>
     Ok((marks, value))
 }
 
-const FIELD: &str = "metadata";
+pub(crate) const FIELD: &str = "metadata";

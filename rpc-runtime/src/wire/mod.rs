@@ -31,7 +31,7 @@ pub use writer::FrameWriter;
 pub(crate) use head::{
     CallStart, Payload, read_item, read_mark, read_number, write_cancel, write_mark, write_number,
 };
-pub(crate) use metadata::{Unfit, size as metadata_size};
+pub(crate) use metadata::{FIELD as METADATA_FIELD, Unfit, size as metadata_size};
 
 #[cfg(test)]
 pub(crate) mod vectors;

@@ -9,7 +9,7 @@ use crate::proto::refusals::{metadata_too_large, name_too_long, refuse_metadata,
 use crate::proto::stream::Streams;
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
-use crate::wire::{CallStart, Flags, Method, WireError};
+use crate::wire::{self, CallStart, Flags, Method, WireError};
 
 impl Inbound {
     /// Opens a call by its first frame.
@@ -29,8 +29,8 @@ impl Inbound {
             return Err(Misbehaviour::TooManyStreams { limit: tools.config.streams }.into());
         }
         let read = match CallStart::read(flags, body) {
-            // The head of a call goes on beyond its first frame: only metadata can be that long.
-            Err(WireError::Truncated { .. }) if more => {
+            // The head of a call goes on beyond its first frame: only metadata may be that long.
+            Err(WireError::Truncated { field: wire::METADATA_FIELD }) if more => {
                 return self.open_refused(id, None, metadata_too_large());
             }
             read => read?,

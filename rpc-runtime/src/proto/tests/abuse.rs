@@ -101,6 +101,8 @@ fn frames_that_break_the_rules_cost_the_connection() {
         ("flags 0x10", vec![0, 0, 0, 6, 0x03, 0x10, 0, 0, 0, 1]),
         ("length 5", vec![0, 0, 0, 5]),
         ("ends inside its method", bare(Kind::Call, 1)),
+        ("ends inside its total", raw(Kind::Call, Flags::MORE, 1, &[0, 0, 1])),
+        ("ends inside its method", raw(Kind::Call, Flags::MORE, 1, &[0, 0, 1, 0, 0xa9, b'x'])),
         ("ends inside its remaining time", raw(Kind::Call, Flags::NONE, 1, &[0xa1, b'x'])),
         ("byte 0xc3 where the method", raw(Kind::Call, Flags::NONE, 1, &[0xc3, 0xc0, 0xc0])),
         ("a method that is not UTF-8", raw(Kind::Call, Flags::NONE, 1, &[0xa1, 0xff, 0xc0, 0xc0])),
