@@ -1,4 +1,5 @@
-//! Who calls, and may they: tokens say who calls, rules say what they may, and every decision is told to an audit.
+//! Who calls, and may they: tokens say who calls, the trait says which roles a method is for, rules say who has them and what else
+//! is allowed, and every decision is told to an audit.
 //!
 //! Run it with `cargo run --example authorize`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -13,6 +14,7 @@ pub trait Till {
     /// Takes money.
     async fn pay(&self, cents: u64) -> String;
     /// Gives it back.
+    #[rpc(allow = "manager")]
     async fn refund(&self, cents: u64) -> String;
 }
 
@@ -39,11 +41,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = StaticTokens::new()
         .with(&ada, Identity::new(["user:ada"]))
         .with(&grace, Identity::new(["user:grace"]));
-    let rules = || Rules::new().allow("Till.pay", ["user:*"]);
-    let authorize = Authorize::audited(rules()?.allow("Till.refund", ["user:grace"])?, |decision| {
+    // From a file it is `Rules::load`.
+    let rules = |manager: &str| {
+        Rules::from_toml(&format!("[service.Till]\nallow = [\"user:*\"]\n[role]\nmanager = [\"{manager}\"]"))
+    };
+    let authorize = Authorize::audited(rules("user:grace")?, |decision| {
         let caller = decision.caller.map_or_else(|| "nobody".to_owned(), ToString::to_string);
         let word = if decision.allowed { "may" } else { "may not" };
-        println!("   (audit) {caller} {word} call {}", decision.method);
+        println!("   (audit) {caller} {word} call {}: {}", decision.method, decision.reason);
     });
 
     let ca = dev::Ca::new()?;
@@ -73,7 +78,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     explain(till.pay(500).await);
 
     println!("Grace, when the rules have changed");
-    rules_in_force.replace(rules()?);
+    rules_in_force.replace(rules("user:heidi")?);
+    println!("{}", rules_in_force.rules());
     let till = TillClient::new(builder.token(grace).connect(&encrypted).await?);
     explain(till.refund(500).await);
     Ok(())

@@ -182,7 +182,7 @@ fn simulate_a_partition() {
 fn authorize() {
     let lines = [
         "500 cents of user:ada",
-        "(audit) user:ada may not call Till.refund",
+        "(audit) user:ada may not call Till.refund: the caller has none of the roles `manager`",
         "permission_denied (refused)",
         "500 cents to user:grace",
         "the token is not known here",

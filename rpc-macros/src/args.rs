@@ -4,6 +4,7 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::Attribute;
 
+use crate::allow;
 use crate::attempts;
 use crate::diagnostics::{Mistake, Report};
 use crate::model::{MethodOptions, ServiceOptions};
@@ -40,6 +41,7 @@ pub(crate) fn of_method(attributes: &mut Vec<Attribute>, report: &mut Report) ->
             "retry" => found.retry = attempts::retry(setting, report),
             "retry_on" => found.retry_on = attempts::retry_on(setting, report),
             "hedge" => found.hedge = attempts::hedge(setting, report),
+            "allow" => found.allow = allow::roles(&setting, report),
             _ => {}
         }
     }

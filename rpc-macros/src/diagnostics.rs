@@ -144,6 +144,12 @@ mistakes! {
         return a `Result`, or remove `retry_on`";
     RetryOnItems => "an error of an item ends a stream that has begun, which is not begun again: \
         return `Result<impl Stream<…>, E>` from an `async fn` to try again to open it, or remove `retry_on`";
+    AllowNothing => "no role would be enough, so nobody could call it: name one, as in `allow = \"admin\"`, or remove `allow`";
+    AllowEmpty => "a role has a name: write one, as in `allow = \"admin\"`, or remove it";
+    AllowCharacter { character } => "`{character}` cannot be part of a role's name: \
+        use letters, digits and `_`, `-`, `.`, `:`, `/`";
+    AllowTwice { role } => "the role `{role}` is named twice: remove one";
+    AllowForm => "`allow` takes roles: `allow = \"admin\"`, or `allow(\"admin\", \"ops\")`";
     ElementsZero => "no message fits into no elements: write how many it may hold, or leave `elements` out";
     ElementsTooMany => "the most elements that a message can have are 4294967295: write fewer";
 }

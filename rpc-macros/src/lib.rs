@@ -1,6 +1,7 @@
 //! The attribute `#[rpc_service]` and its documentation. Owns no logic: `parse` reads a trait into the `model`,
 //! `validate` looks at what needs two items, `expand` writes; what is wrong is collected on the way and told at once.
 
+mod allow;
 mod args;
 mod attempts;
 mod body;
@@ -113,7 +114,9 @@ use proc_macro::TokenStream;
 /// - `oneway`: its caller waits until the call is written to the connection, and neither for it to be accepted nor for it
 ///   to run. One that a draining server refuses is sent again; other failures are counted by the channel
 ///   (`Channel::oneway_failures`);
-/// - `blocking`: it may block its thread, and is polled where that hurts nobody.
+/// - `blocking`: it may block its thread, and is polled where that hurts nobody;
+/// - `allow = "clerk"`, or `allow("clerk", "manager")`: only callers with one of these roles may call it. Who has a role is said
+///   where the server is put together (the module `policy::access` of the crate); where nobody decides that, calls are denied.
 ///
 /// What is done about a call that fails or takes long, unless its caller says otherwise (the module `policy` of the crate
 /// has the rules):

@@ -62,6 +62,8 @@ pub(crate) struct MethodOptions {
     pub(crate) retry: Option<Retry>,
     pub(crate) retry_on: Option<RetryOn>,
     pub(crate) hedge: Option<Hedge>,
+    /// The roles that may call it; empty if the trait does not say.
+    pub(crate) allow: Vec<String>,
 }
 
 /// `retry(…)`: what is left out is the runtime's default.

@@ -25,6 +25,7 @@ pub(crate) const ON_METHOD: &[&str] = &[
     "retry",
     "retry_on",
     "hedge",
+    "allow",
 ];
 pub(crate) const ON_ARGUMENT: &[&str] = &["default"];
 
@@ -292,7 +293,7 @@ impl Setting {
 }
 
 /// The expression within the invisible parentheses that `macro_rules` puts around a `$value:literal`.
-fn bare(value: &Expr) -> &Expr {
+pub(crate) fn bare(value: &Expr) -> &Expr {
     match value {
         Expr::Group(group) => bare(&group.expr),
         value => value,

@@ -54,7 +54,7 @@ fn a_plain_service() {
             /// Reckons.
             pub trait Calculator {
                 /// The sum.
-                #[rpc(idempotent, timeout = "250ms")]
+                #[rpc(idempotent, timeout = "250ms", allow("clerk", "manager"))]
                 async fn add(&self, a: i64, #[rpc(default)] b: Option<i64>) -> i64;
             }
         },

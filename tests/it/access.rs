@@ -223,7 +223,7 @@ async fn what_no_rule_allows_is_denied_before_it_is_decoded_and_each_decision_is
         move |decision| {
             let caller = decision.caller.map_or_else(|| "nobody".to_owned(), ToString::to_string);
             assert!(decision.address.starts_with("mem://"));
-            told.lock().push(format!("{} {caller} {}", decision.method, decision.allowed));
+            told.lock().push(format!("{} {caller} {}", decision.method, decision.reason));
         }
     });
     let layer = authorize.clone();
@@ -249,12 +249,12 @@ async fn what_no_rule_allows_is_denied_before_it_is_decoded_and_each_decision_is
     authorize.replace(rules("Hand.*"));
     call(&ada, "Hand.sleep", "0").await.unwrap();
     let expected = [
-        "Hand.context user:ada true",
-        "Hand.echo nobody true",
-        "Hand.context nobody false",
-        "Hand.fail user:ada false",
-        "Hand.nothing user:ada false",
-        "Hand.sleep user:ada true",
+        "Hand.context user:ada the rule `Hand.context` for `user:ada` allows it",
+        "Hand.echo nobody the rule `Hand.echo` for `anybody` allows it",
+        "Hand.context nobody no rule allows it",
+        "Hand.fail user:ada no rule allows it",
+        "Hand.nothing user:ada no rule allows it",
+        "Hand.sleep user:ada the rule `Hand.*` for `user:ada` allows it",
     ];
     assert_eq!(*told.lock(), expected);
 }

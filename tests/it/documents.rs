@@ -130,14 +130,15 @@ async fn names_in_certificates(service: CalculatorServer<Basic>) -> Done {
 }
 
 fn who_may_call_what(secret: &str) -> Done {
+    #[rpc_service]
+    pub trait Till {
+        async fn pay(&self, cents: u64);
+        #[rpc(allow("clerk", "manager"))] // by what callers are; who that is, the server says
+        async fn refund(&self, cents: u64);
+    }
+
     let tokens = StaticTokens::new().with(&Token::new(secret)?, Identity::new(["user:ada"])); // or a TokenVerifier of yours
-    let authorize = Authorize::audited(
-        Rules::new()
-            .allow("Till.*", ["spiffe://shop/*", "user:ada"])?
-            .deny("Till.refund", ["spiffe://shop/basket"])?
-            .allow_anybody("Health.check")?,
-        |decision| tracing::info!(?decision),
-    );
+    let authorize = Authorize::audited(Rules::load("/etc/till/access.toml")?, |decision| tracing::info!(?decision));
     let server = Server::builder()
         .layer(move |inner| authorize.around(inner))
         .layer(move |inner| Authenticate::by(tokens).or_by_connection().around(inner)); // added last, asked first
@@ -182,4 +183,15 @@ fn every_program_of_the_documents_is_compiled() {
         }
     }
     assert!(seen > 0, "no document has a program");
+}
+
+#[test]
+fn the_rules_of_the_guide_are_rules() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/SECURITY_GUIDE.md");
+    let blocks = blocks(&std::fs::read_to_string(guide).unwrap(), "```toml");
+    assert_eq!(blocks.len(), 1);
+    let rules = Rules::from_toml(&blocks[0].1.join("\n")).unwrap();
+    let ada = Identity::new(["user:ada"]);
+    assert!(rules.decide("Till.refund", &["clerk"], Some(&ada)).allows());
+    assert!(!rules.decide("Till.pay", &[], Some(&ada)).allows());
 }

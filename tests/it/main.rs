@@ -24,6 +24,7 @@ mod policies;
 mod proxy;
 mod reconnect;
 mod retry;
+mod roles;
 mod scripted;
 mod shutdown;
 mod stranger;

@@ -15,7 +15,7 @@ pub(crate) trait Ledger {
     #[rpc(oneway)]
     #[rpc(name = "note-down")]
     async fn note(&self, texts: &[(u8, String)]);
-    #[rpc(blocking, timeout = "90m")]
+    #[rpc(blocking, timeout = "90m", allow("auditor", "owner"))]
     #[deprecated = "ask for the balance"]
     async fn audit(&self, map: std::collections::BTreeMap<String, [u8; 4]>) -> (u8, Box<str>);
 }
@@ -52,6 +52,7 @@ fn a_descriptor_tells_what_the_trait_says() {
         (audit.blocking, audit.deprecated, audit.timeout),
         (true, true, Some(Duration::from_secs(5400)))
     );
+    assert_eq!((audit.allow, note.allow), (&["auditor", "owner"][..], &[][..]));
     assert_eq!(signature(audit), "map: std::collections::BTreeMap<String, [u8; 4]> -> (u8, Box<str>)");
 }
 

@@ -62,13 +62,15 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
     let retry_on = options.retry_on.as_ref().map(|retry_on| with_retry_on(method, retry_on, terms));
     let elements = options.elements.map(Literal::u32_unsuffixed);
     let elements = elements.map(|elements| quote!(.with_elements(#elements)));
+    let roles = &options.allow;
+    let allow = flag(!roles.is_empty(), quote!(.with_allow(&[#(#roles),*])));
     quote! {
         #(#cfg)*
         #door::MethodDescriptor::new(#name, #full_name, #index)
             #docs
             .with_signature(&[#(#arguments),*], #ty)
             #idempotent #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
-            #retry #retry_on #hedge
+            #retry #retry_on #hedge #allow
     }
 }
 

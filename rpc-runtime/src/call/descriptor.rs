@@ -64,6 +64,9 @@ pub struct MethodDescriptor {
     pub retry: Option<Retry>,
     /// When calls that take long are sent once more, unless the caller says otherwise.
     pub hedge: Option<Hedge>,
+    /// Which roles may call it, by the trait's word (`#[rpc(allow = "…")]`): a caller needs one of them. Empty if the trait
+    /// does not say.
+    pub allow: &'static [&'static str],
     /// Which of the service's own errors, encoded, are worth another attempt.
     pub(crate) retry_on: Option<RetryOn>,
 }
@@ -93,6 +96,7 @@ impl MethodDescriptor {
             elements: None,
             retry: None,
             hedge: None,
+            allow: &[],
             retry_on: None,
         }
     }
@@ -197,6 +201,13 @@ impl MethodDescriptor {
     #[must_use]
     pub const fn with_hedge(mut self, hedge: Hedge) -> Self {
         self.hedge = Some(hedge);
+        self
+    }
+
+    /// Sets which roles may call it.
+    #[must_use]
+    pub const fn with_allow(mut self, roles: &'static [&'static str]) -> Self {
+        self.allow = roles;
         self
     }
 

@@ -25,6 +25,7 @@ struct Names {
     dns_names: Vec<String>,
     subject: String,
     common_name: Option<String>,
+    roles: Vec<String>,
 }
 
 impl Identity {
@@ -40,6 +41,14 @@ impl Identity {
         let names = Arc::make_mut(&mut self.0);
         names.subject = subject.into();
         names.common_name = common_name;
+        self
+    }
+
+    /// The identity with these roles beside those that it has: what it may be, by the word of who knows whose token it is. A
+    /// role is no name: what a caller is called never gives it a role.
+    #[must_use]
+    pub fn with_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        Arc::make_mut(&mut self.0).roles.extend(roles.into_iter().map(Into::into));
         self
     }
 
@@ -66,6 +75,12 @@ impl Identity {
     /// Its DNS names; one that begins with `*.` is a pattern, as it stands in the certificate.
     pub fn dns_names(&self) -> impl Iterator<Item = &str> {
         self.0.dns_names.iter().map(String::as_str)
+    }
+
+    /// Its roles: those that came with its token. More of them may be given by the
+    /// [rules](crate::policy::access::Rules::role) of a server.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.0.roles.iter().map(String::as_str)
     }
 
     /// The subject of its certificate, for people: `CN=billing, O=shop`. Anybody's may look alike: decide by names.

@@ -57,6 +57,8 @@ pub struct Request {
     asked: Option<Arc<Asked>>,
     peer: Option<Peer>,
     identity: Option<Identity>,
+    /// Somebody has decided that its caller may call it.
+    is_authorized: bool,
     /// Which of a server's services has the method.
     service: u32,
 }
@@ -90,6 +92,7 @@ impl Request {
             asked: None,
             peer: None,
             identity: None,
+            is_authorized: false,
             service: 0,
         }
     }
@@ -118,6 +121,7 @@ impl Request {
             asked: None,
             peer: Some(peer),
             identity: None,
+            is_authorized: false,
             service: 0,
         }
     }
@@ -283,6 +287,7 @@ impl Request {
             asked: self.asked.clone(),
             peer: self.peer.clone(),
             identity: self.identity.clone(),
+            is_authorized: self.is_authorized,
             service: self.service,
         })
     }
@@ -337,6 +342,18 @@ impl Request {
     pub fn set_identity(&mut self, identity: Identity) {
         Context::current().identify(identity.clone());
         self.identity = Some(identity);
+    }
+
+    /// Says that its caller may call it: a layer of one's own has decided so, in place of
+    /// [`Authorize`](crate::policy::access::Authorize). A method whose trait names
+    /// [roles](MethodDescriptor::allow) is reached in no other way.
+    pub const fn set_authorized(&mut self) {
+        self.is_authorized = true;
+    }
+
+    /// Whether somebody has [decided](Self::set_authorized) that its caller may call it.
+    pub const fn is_authorized(&self) -> bool {
+        self.is_authorized
     }
 
     /// The encoded arguments, taken out.

@@ -236,7 +236,7 @@ impl ChannelBuilder {
 
     /// A channel to a service in this process: see [`Channel::loopback`].
     pub fn loopback(self, service: impl Service) -> Channel {
-        self.build(Arc::from("loopback"), Target::Loopback(Local::new(vec![Arc::new(service)])))
+        self.build(Arc::from("loopback"), Target::Loopback(Local::own(service)))
     }
 
     /// A channel with its first connection made.

@@ -68,6 +68,7 @@ mod settings;
 pub mod shed;
 mod state;
 mod table;
+mod written;
 
 #[cfg(feature = "config")]
 pub use config::{ConfigError, Mistake};

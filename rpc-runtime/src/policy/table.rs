@@ -8,6 +8,7 @@ use crate::call::{Backoff, Hedge, Retry, ServiceDescriptor};
 use crate::limits;
 use crate::policy::retry::Budget;
 use crate::policy::settings::{Origin, Policies, Policy, Told};
+use crate::policy::written::Key;
 
 /// What holds for the calls of a service, and who said so: [`Channel::in_force`](crate::Channel::in_force) gives it.
 ///
@@ -97,16 +98,6 @@ impl Origin {
             Self::BuiltIn => "built in",
             Self::NotIdempotent => "asked for, but the method is not idempotent",
         }
-    }
-}
-
-/// A key as TOML has it: quoted where it must be.
-struct Key<'a>(&'a str);
-
-impl fmt::Display for Key<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_bare = |letter: char| letter.is_ascii_alphanumeric() || ['_', '-'].contains(&letter);
-        if self.0.chars().all(is_bare) { f.write_str(self.0) } else { write!(f, "\"{}\"", self.0) }
     }
 }
 

@@ -265,8 +265,18 @@ impl Lifecycle for Member {
 pub(crate) struct Local(Arc<Core>);
 
 impl Local {
+    /// For a peer that calls back.
     pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Self {
-        let router = Arc::new(Router::new(services));
+        Self::with(Router::new(services))
+    }
+
+    /// For the program itself.
+    pub(crate) fn own(service: impl Service) -> Self {
+        Self::with(Router::own(vec![Arc::new(service)]))
+    }
+
+    fn with(router: Router) -> Self {
+        let router = Arc::new(router);
         let handshakes = Handshakes::new(limits::HANDSHAKES, limits::HANDSHAKE);
         let (config, caps) = (Config::default(), Caps::default());
         Self(Core::new(router.clone(), router, None, config, caps, usize::MAX, handshakes))

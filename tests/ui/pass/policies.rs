@@ -43,6 +43,10 @@ pub trait Store {
     async fn opened(&self) -> Result<impl Stream<Item = u8>, StoreError>;
     #[rpc(idempotent, retry(backoff = "grpc"))]
     async fn upload(&self, parts: Streaming<u8>) -> u64;
+    #[rpc(allow = "admin")]
+    async fn for_one_role(&self);
+    #[rpc(idempotent, allow("admin", "spiffe://shop/ops", "eu-west_1.ops"), retry)]
+    async fn for_some_roles(&self) -> u8;
     #[rpc(idempotent, hedge, retry)]
     fn items(&self) -> impl Stream<Item = Result<u8, StoreError>>;
 }

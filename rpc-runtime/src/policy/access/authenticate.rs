@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::call::{Code, Delivery, Handler, HandlerFuture, Request, RpcError, Token};
 use crate::limits;
-use crate::policy::access::TokenVerifier;
+use crate::policy::access::reason::{Audit, Decision, Reason};
+use crate::policy::access::tokens::TokenVerifier;
 
 /// Finds out by a token who calls: a layer of the serving side, to be asked before [`Authorize`](super::Authorize).
 ///
@@ -15,12 +16,13 @@ use crate::policy::access::TokenVerifier;
 pub struct Authenticate {
     verifier: Arc<dyn TokenVerifier>,
     or_by_connection: bool,
+    audit: Audit,
 }
 
 impl Authenticate {
     /// By tokens that this verifier takes.
     pub fn by(verifier: impl TokenVerifier) -> Self {
-        Self { verifier: Arc::new(verifier), or_by_connection: false }
+        Self { verifier: Arc::new(verifier), or_by_connection: false, audit: Audit::default() }
     }
 
     /// Lets calls through that have no token, if their peer has proved who it is on its connection, by its certificate or as a
@@ -28,6 +30,13 @@ impl Authenticate {
     #[must_use]
     pub const fn or_by_connection(mut self) -> Self {
         self.or_by_connection = true;
+        self
+    }
+
+    /// Tells somebody whose token was taken and whose was not, and why. It is told on the way of the call, so it must be quick.
+    #[must_use]
+    pub fn audited(mut self, audit: impl Fn(&Decision<'_>) + Send + Sync + 'static) -> Self {
+        self.audit = Audit::new(audit);
         self
     }
 
@@ -56,29 +65,31 @@ impl<H: Handler> Handler for Authenticated<H> {
     fn handle(&self, mut request: Request) -> HandlerFuture {
         let Some(token) = Token::carried_by(request.metadata()) else {
             if self.rules.or_by_connection && request.identity().is_some() {
+                self.rules.audit.tell(&request, Reason::Connection);
                 return self.inner.handle(request);
             }
-            return refused("the call has no token (metadata `authorization`: `Bearer …`)".to_owned());
+            let why = "the call has no token (metadata `authorization`: `Bearer …`)";
+            return HandlerFuture::ready(Err(self.rules.refuse(&request, why)));
         };
         if token.len() > limits::TOKEN {
-            return refused(format!("the token has {} bytes, of {} at most", token.len(), limits::TOKEN));
+            let why = format!("the token has {} bytes, of {} at most", token.len(), limits::TOKEN);
+            return HandlerFuture::ready(Err(self.rules.refuse(&request, &why)));
         }
-        let (token, verifier, inner) =
-            (token.to_owned(), Arc::clone(&self.rules.verifier), Arc::clone(&self.inner));
+        let (token, rules, inner) = (token.to_owned(), self.rules.clone(), Arc::clone(&self.inner));
         HandlerFuture::new(async move {
-            match verifier.verify(&token).await {
+            match rules.verifier.verify(&token).await {
                 Ok(identity) => request.set_identity(identity),
-                Err(rejected) => return Err(unauthenticated(rejected.to_string())),
+                Err(rejected) => return Err(rules.refuse(&request, &rejected.to_string())),
             }
+            rules.audit.tell(&request, Reason::Token);
             inner.handle(request).await
         })
     }
 }
 
-fn refused(why: String) -> HandlerFuture {
-    HandlerFuture::ready(Err(unauthenticated(why)))
-}
-
-fn unauthenticated(why: String) -> RpcError {
-    RpcError::new(Code::UNAUTHENTICATED, Delivery::Refused, why)
+impl Authenticate {
+    fn refuse(&self, request: &Request, why: &str) -> RpcError {
+        self.audit.tell(request, Reason::Unauthenticated(why));
+        RpcError::new(Code::UNAUTHENTICATED, Delivery::Refused, why.to_owned())
+    }
 }

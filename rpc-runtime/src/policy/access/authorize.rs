@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::call::{Code, Delivery, Handler, HandlerFuture, Identity, Request, RpcError};
-use crate::policy::access::Rules;
+use crate::call::{Code, Delivery, Handler, HandlerFuture, Request, RpcError};
+use crate::policy::access::reason::{Audit, Decision};
+use crate::policy::access::rules::Rules;
 
-/// Lets through what [`Rules`] allow: a layer of the serving side. Its clones share the rules.
+/// Lets through what [`Rules`] and the roles of traits (`#[rpc(allow = "…")]`) allow: a layer of the serving side. Its clones
+/// share the rules.
 ///
 /// A denied call ends as `permission_denied`, or as `unauthenticated` if nobody has proved who calls; `Refused` both, and
 /// counted as `denied`. A method that the server does not have is denied like any other that no rule allows, so that
@@ -20,41 +22,40 @@ pub struct Authorize {
 
 struct Inner {
     rules: RwLock<Arc<Rules>>,
-    audit: Option<Audit>,
-}
-
-type Audit = Box<dyn Fn(&Decision<'_>) + Send + Sync>;
-
-/// What was decided about a call.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Decision<'a> {
-    /// The method, as the caller says it: `"Service.method"`.
-    pub method: &'a str,
-    /// Who calls, if that is proved.
-    pub caller: Option<&'a Identity>,
-    /// From where.
-    pub address: &'a str,
-    /// Whether it was let through.
-    pub allowed: bool,
+    audit: Audit,
 }
 
 impl Authorize {
     /// By these rules.
     pub fn new(rules: Rules) -> Self {
-        Self::with_audit(rules, None)
+        Self::with_audit(rules, Audit::default())
     }
 
     /// By these rules, and tells somebody of each decision. It is told on the way of the call, so it must be quick.
     pub fn audited(rules: Rules, audit: impl Fn(&Decision<'_>) + Send + Sync + 'static) -> Self {
-        Self::with_audit(rules, Some(Box::new(audit)))
+        Self::with_audit(rules, Audit::new(audit))
     }
 
-    fn with_audit(rules: Rules, audit: Option<Audit>) -> Self {
+    fn with_audit(rules: Rules, audit: Audit) -> Self {
         Self { inner: Arc::new(Inner { rules: RwLock::new(Arc::new(rules)), audit }) }
     }
 
     /// Uses these rules from now on. Calls that were let through go on.
+    ///
+    /// Rules from a file (feature `config`) are read before anything changes, so that a file with a mistake changes nothing:
+    ///
+    /// ```
+    /// # #[cfg(feature = "config")] {
+    /// use traitwire::policy::ConfigError;
+    /// use traitwire::policy::access::{Authorize, Rules};
+    ///
+    /// fn reload(authorize: &Authorize) -> Result<(), ConfigError> {
+    ///     authorize.replace(Rules::load("/etc/till/access.toml")?);
+    ///     Ok(())
+    /// }
+    /// # assert!(reload(&Authorize::new(Rules::new())).is_err());
+    /// # }
+    /// ```
     pub fn replace(&self, rules: Rules) {
         *self.inner.rules.write() = Arc::new(rules);
     }
@@ -64,19 +65,21 @@ impl Authorize {
         Authorized { authorize: self.clone(), inner }
     }
 
+    /// The rules in force; they print as TOML.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.inner.rules.read())
+    }
+
     fn decide(&self, request: &Request) -> Result<(), RpcError> {
         let (method, caller) = (request.method(), request.identity());
-        let allowed = {
-            let rules = Arc::clone(&self.inner.rules.read());
-            rules.allow_call(method, caller)
-        };
-        if let Some(audit) = &self.inner.audit {
-            let address = request.peer().map_or("", |peer| peer.address());
-            audit(&Decision { method, caller, address, allowed });
-        }
+        let roles = request.descriptor().map_or(&[][..], |method| method.allow);
+        let rules = self.rules();
+        let reason = rules.decide(method, roles, caller);
+        self.inner.audit.tell(request, reason);
+        // The reason is for the audit: told to the caller, it would show which methods there are.
         let shown = method.escape_debug();
         match caller {
-            _ if allowed => Ok(()),
+            _ if reason.allows() => Ok(()),
             Some(caller) => {
                 let text = format!("{caller} may not call `{shown}`");
                 Err(RpcError::new(Code::PERMISSION_DENIED, Delivery::Refused, text))
@@ -103,9 +106,12 @@ pub struct Authorized<H> {
 }
 
 impl<H: Handler> Handler for Authorized<H> {
-    fn handle(&self, request: Request) -> HandlerFuture {
+    fn handle(&self, mut request: Request) -> HandlerFuture {
         match self.authorize.decide(&request) {
-            Ok(()) => self.inner.handle(request),
+            Ok(()) => {
+                request.set_authorized();
+                self.inner.handle(request)
+            }
             Err(denied) => HandlerFuture::ready(Err(denied)),
         }
     }

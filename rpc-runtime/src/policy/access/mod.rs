@@ -25,15 +25,46 @@
 //! connection: the names of its certificate, its user on this machine. What a caller says of itself in other metadata
 //! counts for nothing.
 //!
+//! # Roles
+//!
+//! A trait may say that a method is for some, by what they are and not by who they are:
+//!
+//! ```
+//! # use traitwire::rpc_service;
+//! #[rpc_service]
+//! pub trait Till {
+//!     async fn pay(&self, cents: u64);
+//!     #[rpc(allow("clerk", "manager"))]
+//!     async fn refund(&self, cents: u64);
+//! }
+//! ```
+//!
+//! Who is a clerk is said where the server is put together: by [`Rules::role`], or by whoever knows whose token it is
+//! ([`Identity::with_roles`](crate::Identity::with_roles)). Such a method is reached through [`Authorize`] (or a layer of one's
+//! own that calls [`Request::set_authorized`](crate::Request::set_authorized)) and in no other way: a server that has
+//! forgotten the layer denies it to everybody. The one exception is `loopback`, where a program calls itself.
+//!
+//! # Audit
+//!
+//! [`Authenticate::audited`] and [`Authorize::audited`] tell a function of yours each [`Decision`]: the method, the caller,
+//! the address, yes or no, and the [`Reason`]. No token is in it.
+//!
 //! The rules are for the calls of this server. What a handler calls on is somebody else's decision, and does not carry the
 //! caller's token.
 
 mod authenticate;
 mod authorize;
+mod pattern;
+mod reason;
 mod rules;
+mod text;
 mod tokens;
 
 pub use authenticate::{Authenticate, Authenticated};
-pub use authorize::{Authorize, Authorized, Decision};
-pub use rules::{RuleError, Rules};
+pub use authorize::{Authorize, Authorized};
+pub use pattern::RuleError;
+pub use reason::{Decision, Reason};
+#[cfg(feature = "config")]
+pub(in crate::policy) use rules::ANYBODY;
+pub use rules::Rules;
 pub use tokens::{StaticTokens, TokenRejected, TokenVerifier};

@@ -1,54 +1,43 @@
-//! Owns [`Rules`]: which callers may call which methods. Pure: names in, yes or no out.
-
-use std::fmt;
+//! Owns [`Rules`]: which callers may call which methods. Pure: names in, yes or no and the reason out.
 
 use crate::call::Identity;
+use crate::policy::access::pattern::{Callers, Methods, RuleError, Who, role};
+use crate::policy::access::reason::Reason;
 
 /// Which callers may call which methods. What no rule allows is denied, and what a rule denies is denied though others
 /// allow it.
 ///
 /// **Methods** are `Service.method`, all of a service `Service.*`, or all `*`. **Callers** are a
-/// [name](Identity::is) of theirs, URIs that begin alike `spiffe://shop/*`, or all that have proved who they are, `*`.
+/// [name](Identity::is) of theirs, URIs that begin alike `spiffe://shop/*`, those with a role `role:clerk`, or all that have
+/// proved who they are, `*`.
 ///
 /// URIs that begin alike are cut behind a `/` or a `:`, so that `spiffe://shop/*` is not `spiffe://shop.evil/*`. DNS names are
 /// compared whole: their ends say whose they are, not their beginnings.
-#[derive(Clone, Debug, Default)]
+///
+/// **Roles** come with a caller's [token](Identity::with_roles), or are [given](Self::role) by these rules. A method whose
+/// trait names roles, `#[rpc(allow = "clerk")]`, is allowed to those who have one of them. Rules about many methods, such as
+/// `Till.*`, do not open it to others, because whoever wrote them may not have thought of it; a rule about this very method
+/// does, and one that denies it, or its whole service, is stronger than all of that.
+///
+/// They print as the TOML that [`from_toml`](Self::from_toml) reads (feature `config`).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    pub(super) rules: Vec<Rule>,
+    /// Roles, and who has them.
+    pub(super) roles: Vec<(String, Vec<Who>)>,
 }
 
-#[derive(Clone, Debug)]
-struct Rule {
-    methods: Methods,
-    callers: Callers,
-    allows: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Methods {
-    All,
-    /// `Service.`
-    Of(String),
-    One(String),
-}
-
-#[derive(Clone, Debug)]
-enum Callers {
-    Anybody,
-    Some(Vec<Who>),
-}
-
-#[derive(Clone, Debug)]
-enum Who {
-    Proved,
-    Beginning(String),
-    Named(String),
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Rule {
+    pub(super) methods: Methods,
+    pub(super) callers: Callers,
+    pub(super) allows: bool,
 }
 
 impl Rules {
-    /// Denies everything.
+    /// Denies everything, but for what traits allow to roles, which nobody has yet.
     pub const fn new() -> Self {
-        Self { rules: Vec::new() }
+        Self { rules: Vec::new(), roles: Vec::new() }
     }
 
     /// Allows these methods to these callers.
@@ -88,16 +77,61 @@ impl Rules {
         Ok(self)
     }
 
-    /// Whether this caller may call this method, `"Service.method"`.
-    pub fn allow_call(&self, method: &str, caller: Option<&Identity>) -> bool {
-        let mut allowed = false;
-        for rule in self.rules.iter().filter(|rule| rule.methods.has(method) && rule.callers.has(caller)) {
+    /// Gives this role to these callers, beside those whose tokens say that they have it.
+    ///
+    /// # Errors
+    ///
+    /// When a caller is neither a name, nor the beginning of URIs, nor `*`.
+    pub fn role<N: Into<String>>(
+        mut self,
+        name: &str,
+        callers: impl IntoIterator<Item = N>,
+    ) -> Result<Self, RuleError> {
+        let name = role(name)?;
+        let callers =
+            callers.into_iter().map(|who| Who::parse_member(who.into())).collect::<Result<_, _>>()?;
+        self.roles.push((name, callers));
+        Ok(self)
+    }
+
+    /// Whether this caller may call this method, `"Service.method"`, whose trait [names](crate::MethodDescriptor::allow) these
+    /// roles, and why.
+    pub fn decide<'a>(&'a self, method: &str, roles: &'a [&'a str], caller: Option<&Identity>) -> Reason<'a> {
+        let mut allowed = None;
+        for rule in self.rules.iter().filter(|rule| rule.methods.has(method)) {
+            let Some(caller) = self.find(&rule.callers, caller) else { continue };
+            let methods = rule.methods.text();
             if !rule.allows {
-                return false;
+                return Reason::Denied { methods, caller };
             }
-            allowed = true;
+            if roles.is_empty() || rule.methods.is_one() {
+                allowed = allowed.or(Some(Reason::Allowed { methods, caller }));
+            }
         }
-        allowed
+        let role = || roles.iter().find(|role| caller.is_some_and(|caller| self.has_role(caller, role)));
+        match (allowed, roles) {
+            (Some(reason), _) => reason,
+            (None, []) => Reason::NoRule,
+            (None, _) => role().map_or(Reason::NoRole(roles), |role| Reason::Role(role)),
+        }
+    }
+
+    /// Which of the callers of a rule this one is, as the rule writes it.
+    fn find<'a>(&self, callers: &'a Callers, caller: Option<&Identity>) -> Option<&'a str> {
+        match (callers, caller) {
+            (Callers::Anybody, _) => Some(ANYBODY),
+            (Callers::Some(_), None) => None,
+            (Callers::Some(some), Some(caller)) => {
+                let found = some.iter().find(|who| who.is(caller, |role| self.has_role(caller, role)));
+                found.map(Who::text)
+            }
+        }
+    }
+
+    fn has_role(&self, caller: &Identity, role: &str) -> bool {
+        let given =
+            |(name, to): &(String, Vec<Who>)| name == role && to.iter().any(|who| who.is(caller, |_| false));
+        caller.roles().any(|have| have == role) || self.roles.iter().any(given)
     }
 
     fn rule<N: Into<String>>(
@@ -113,82 +147,16 @@ impl Rules {
     }
 }
 
-impl Methods {
-    fn parse(pattern: &str) -> Result<Self, RuleError> {
-        let error =
-            || RuleError { pattern: pattern.to_owned(), advice: "`Service.method`, `Service.*` or `*`" };
-        if pattern == "*" {
-            return Ok(Self::All);
-        }
-        match pattern.split_once('.') {
-            Some((service, method)) if service.is_empty() || method.is_empty() || service.contains('*') => {
-                Err(error())
-            }
-            Some((service, "*")) => Ok(Self::Of(format!("{service}."))),
-            Some((_, method)) if !method.contains('*') => Ok(Self::One(pattern.to_owned())),
-            _ => Err(error()),
-        }
-    }
-
-    fn has(&self, method: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Of(service) => method.starts_with(service.as_str()),
-            Self::One(name) => method == name,
-        }
-    }
-}
-
-impl Callers {
-    fn has(&self, caller: Option<&Identity>) -> bool {
-        match (self, caller) {
-            (Self::Anybody, _) => true,
-            (Self::Some(_), None) => false,
-            (Self::Some(some), Some(caller)) => some.iter().any(|who| who.is(caller)),
-        }
-    }
-}
-
-impl Who {
-    fn parse(pattern: String) -> Result<Self, RuleError> {
-        let advice = "a name, the beginning of URIs up to a `/` or `:` and `*` (`spiffe://shop/*`), or `*`";
-        match pattern.strip_suffix('*') {
-            Some("") => Ok(Self::Proved),
-            Some(beginning) if beginning.contains(':') && beginning.ends_with(['/', ':']) => {
-                Ok(Self::Beginning(beginning.to_owned()))
-            }
-            None if !pattern.is_empty() => Ok(Self::Named(pattern)),
-            _ => Err(RuleError { pattern, advice }),
-        }
-    }
-
-    fn is(&self, caller: &Identity) -> bool {
-        match self {
-            Self::Proved => true,
-            Self::Beginning(beginning) => caller.uris().any(|uri| uri.starts_with(beginning.as_str())),
-            Self::Named(name) => caller.is(name),
-        }
-    }
-}
-
-/// A pattern that is none.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RuleError {
-    pattern: String,
-    advice: &'static str,
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no pattern: one is {}", self.pattern.escape_debug(), self.advice)
-    }
-}
-
-impl std::error::Error for RuleError {}
+/// Those included who have not proved who they are, where a caller may stand.
+pub(in crate::policy) const ANYBODY: &str = "anybody";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn may(rules: &Rules, method: &str, roles: &[&str], caller: &Identity) -> bool {
+        rules.decide(method, roles, Some(caller)).allows()
+    }
 
     #[test]
     fn what_no_rule_allows_is_denied_and_a_denial_wins() {
@@ -197,8 +165,8 @@ mod tests {
             .and_then(|rules| rules.deny("Till.refund", ["spiffe://shop/basket"]))
             .and_then(|rules| rules.allow("Audit.read", ["*"]))
             .and_then(|rules| rules.allow_anybody("Health.check"))
+            .and_then(|rules| rules.allow("acme.books.Ledger.*", ["clerk.internal"]))
             .unwrap();
-        let may = |method: &str, name: &str| rules.allow_call(method, Some(&Identity::new([name])));
         for (method, name, expected) in [
             ("Till.pay", "spiffe://shop/basket", true),
             ("Till.refund", "spiffe://shop/basket", false),
@@ -208,29 +176,106 @@ mod tests {
             ("Till.pay", "CLERK.internal", true),
             ("Till.pay", "clerk.internal.evil", false),
             ("Tillage.pay", "clerk.internal", false),
+            ("Till.inner.pay", "clerk.internal", false),
             ("Till", "clerk.internal", false),
             ("Audit.read", "anyone:at:all", true),
             ("Audit.write", "anyone:at:all", false),
+            ("acme.books.Ledger.balance", "clerk.internal", true),
+            ("acme.books.Other.balance", "clerk.internal", false),
             ("", "clerk.internal", false),
         ] {
-            assert_eq!(may(method, name), expected, "{method} by {name}");
+            assert_eq!(may(&rules, method, &[], &Identity::new([name])), expected, "{method} by {name}");
         }
-        assert!(!rules.allow_call("Audit.read", None) && rules.allow_call("Health.check", None));
-        assert!(!Rules::new().allow_call("Till.pay", Some(&Identity::new(["a:b"]))));
-        assert!(
-            Rules::new().allow("*", ["a:b"]).unwrap().allow_call("Any.thing", Some(&Identity::new(["a:b"])))
-        );
+        assert!(!rules.decide("Audit.read", &[], None).allows());
+        assert!(rules.decide("Health.check", &[], None).allows());
+        assert!(!may(&Rules::new(), "Till.pay", &[], &Identity::new(["a:b"])));
+        assert!(may(&Rules::new().allow("*", ["a:b"]).unwrap(), "Any.thing", &[], &Identity::new(["a:b"])));
+    }
+
+    #[test]
+    fn a_method_whose_trait_names_roles_is_for_those_and_whom_a_rule_about_it_names() {
+        let rules = Rules::new()
+            .role("clerk", ["user:ada", "spiffe://shop/tills/*"])
+            .and_then(|rules| rules.allow("Till.*", ["*"]))
+            .and_then(|rules| rules.allow("*", ["*"]))
+            .and_then(|rules| rules.allow("Till.refund", ["user:grace"]))
+            .and_then(|rules| rules.allow("Till.count", ["role:auditor"]))
+            .and_then(|rules| rules.deny("Till.*", ["user:mallory", "role:suspended"]))
+            .unwrap();
+        let named = |name: &str| Identity::new([name]);
+        for (caller, refund, pay) in [
+            (named("user:ada"), true, true),
+            (named("spiffe://shop/tills/3"), true, true),
+            (named("user:eve"), false, true),
+            (named("user:eve").with_roles(["clerk"]), true, true),
+            (named("user:eve").with_roles(["clerks", "Clerk"]), false, true),
+            (named("role:clerk"), false, true),
+            (named("clerk"), false, true),
+            (named("user:grace"), true, true),
+            (named("user:mallory").with_roles(["clerk"]), false, false),
+            (named("user:ada").with_roles(["suspended"]), false, false),
+        ] {
+            assert_eq!(may(&rules, "Till.refund", &["clerk", "manager"], &caller), refund, "{caller:?}");
+            assert_eq!(may(&rules, "Till.pay", &[], &caller), pay, "{caller:?}");
+        }
+        assert!(may(&rules, "Till.count", &["clerk"], &named("user:zoe").with_roles(["auditor"])));
+        assert!(!rules.decide("Till.refund", &["clerk"], None).allows());
+        let open = Rules::new().allow_anybody("*").unwrap();
+        assert!(!open.decide("Till.refund", &["clerk"], None).allows(), "it is not the very method");
+        assert!(open.allow_anybody("Till.refund").unwrap().decide("Till.refund", &["clerk"], None).allows());
+    }
+
+    #[test]
+    fn each_decision_has_its_reason() {
+        let rules = Rules::new()
+            .role("clerk", ["user:ada"])
+            .and_then(|rules| rules.allow("Till.*", ["user:*"]))
+            .and_then(|rules| rules.deny("Till.drain", ["role:clerk"]))
+            .and_then(|rules| rules.allow_anybody("Health.check"))
+            .unwrap();
+        let ada = Identity::new(["user:ada"]);
+        for (method, roles, caller, expected) in [
+            ("Till.pay", &[][..], Some(&ada), "the rule `Till.*` for `user:*` allows it"),
+            ("Till.drain", &[], Some(&ada), "the rule `Till.drain` for `role:clerk` denies it"),
+            ("Till.refund", &["boss", "clerk"], Some(&ada), "the caller has the role `clerk`"),
+            (
+                "Till.refund",
+                &["boss", "owner"],
+                Some(&ada),
+                "the caller has none of the roles `boss`, `owner`",
+            ),
+            ("Health.check", &[], None, "the rule `Health.check` for `anybody` allows it"),
+            ("Till.pay", &[], None, "no rule allows it"),
+        ] {
+            assert_eq!(rules.decide(method, roles, caller).to_string(), expected);
+        }
     }
 
     #[test]
     fn patterns_that_could_mean_too_much_are_none() {
-        for methods in ["", "Till", "Till.", ".pay", "Till.p*", "T*.pay", "*.pay", "**"] {
+        for methods in ["", "Till", "Till.", ".pay", "Till.p*", "T*.pay", "*.pay", "**", "*.*", "."] {
             assert!(Rules::new().allow(methods, ["*"]).is_err(), "{methods}");
             assert!(Rules::new().allow_anybody(methods).is_err(), "{methods}");
         }
-        for caller in ["", "spiffe://shop*", "clerk*", "clerk.internal*", "clerk/*", "**"] {
+        for caller in [
+            "",
+            "spiffe://shop*",
+            "clerk*",
+            "clerk.internal*",
+            "clerk/*",
+            "**",
+            "role:",
+            "role:*",
+            "role:a*",
+            "role:a b",
+        ] {
             let error = Rules::new().deny("*", [caller]).unwrap_err().to_string();
             assert!(error.contains("is no pattern: one is a name"), "{error}");
+        }
+        let error = Rules::new().role("boss", ["role:clerk"]).unwrap_err().to_string();
+        assert!(error.contains("roles are given to callers, not to other roles"), "{error}");
+        for role in ["", "*", "two words"] {
+            assert!(Rules::new().role(role, ["*"]).is_err(), "{role}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Policies from TOML (feature `config`): `reader` finds what is said and where, `values` what the values mean, `mistake`
-//! tells what is wrong. Does not watch files, and does not decide what holds.
+//! tells what is wrong; `rules` reads those of [`access`](crate::policy::access) in the same way. Does not watch files, and does not decide what holds.
 //!
 //! ```toml
 //! [default]                       # for methods of which nobody says anything
@@ -30,6 +30,7 @@
 
 mod mistake;
 mod reader;
+mod rules;
 mod values;
 
 use std::path::Path;
@@ -61,7 +62,7 @@ impl Policies {
     ///
     /// All that is wrong with the text, each with its line.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        Reader::read(text)
+        Reader::read(text, Reader::policies)
     }
 
     /// Policies from a file in TOML.
@@ -70,10 +71,13 @@ impl Policies {
     ///
     /// As [`from_toml`](Self::from_toml), and if the file cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-        Self::from_toml(&text)
+        Self::from_toml(&text(path.as_ref())?)
     }
+}
+
+/// What stands in a file.
+fn text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))
 }
 
 #[cfg(test)]

@@ -27,20 +27,24 @@ pub(super) struct At<'a> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn read(text: &'t str) -> Result<Policies, ConfigError> {
+    /// What `top` makes of the text, if nothing is wrong with it.
+    pub(super) fn read<T: Default>(
+        text: &'t str,
+        top: impl FnOnce(&mut Self, &DeTable<'_>) -> T,
+    ) -> Result<T, ConfigError> {
         let mut reader = Self { text, mistakes: Vec::new() };
-        let policies = match DeTable::parse(text) {
-            Ok(table) => reader.top(table.get_ref()),
+        let made = match DeTable::parse(text) {
+            Ok(table) => top(&mut reader, table.get_ref()),
             Err(error) => {
                 let offset = error.span().map_or(0, |span| span.start);
                 reader.note("", offset, error.message().to_owned());
-                Policies::new()
+                T::default()
             }
         };
-        if reader.mistakes.is_empty() { Ok(policies) } else { Err(ConfigError::new(reader.mistakes)) }
+        if reader.mistakes.is_empty() { Ok(made) } else { Err(ConfigError::new(reader.mistakes)) }
     }
 
-    fn top(&mut self, table: &DeTable<'_>) -> Policies {
+    pub(super) fn policies(&mut self, table: &DeTable<'_>) -> Policies {
         let mut policies = Policies::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
