@@ -6,5 +6,6 @@ mod hostile;
 mod liars;
 mod openssl;
 mod resumption;
+mod revocation;
 mod rotation;
 mod serving;

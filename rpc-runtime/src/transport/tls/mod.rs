@@ -26,8 +26,12 @@
 //! Certificates, keys and roots that come from files are read again when they change: by the first handshake that is ten
 //! seconds after they were last read, or by [`ServerTls::reload`] and [`ClientTls::reload`]. New connections use what was
 //! read; connections that there are go on. Files that cannot be used (half written, a key that is not the certificate's)
-//! change nothing: the old ones stay in use, an error is logged once, and `reload` returns it. To exchange a root, let
+//! change nothing: the old ones stay in use, an error is logged once, and `reload` returns it. Where there are no old ones yet,
+//! the first handshake waits for up to a second until the files fit together. To exchange a root, let
 //! all sides believe [both](Roots::and) for a while.
+//!
+//! A certificate that must not count any more, although its time is not over, is in its CA's list:
+//! [`ServerTls::revocation_lists`].
 //!
 //! # Development
 //!
@@ -49,6 +53,7 @@ mod live;
 mod names;
 mod provider;
 mod reason;
+mod revocation;
 mod server;
 mod server_verifier;
 mod source;
@@ -62,6 +67,7 @@ pub use certificate::{CertifiedKey, Roots};
 pub use client::ClientTls;
 pub use error::TlsError;
 pub use live::Reloaded;
+pub use revocation::RevocationLists;
 pub use server::ServerTls;
 
 use crate::transport::{Link, Listener, Tcp, Transport};

@@ -83,6 +83,9 @@ fn of(side: Side, error: &Error) -> String {
         Error::InvalidCertificate(why) => {
             format!("the {peer}'s certificate is refused: {}", of_certificate_error(why))
         }
+        Error::InvalidCertRevocationList(fault) => {
+            format!("the {peer}'s certificate is refused: its CA's revocation list cannot be used: {fault:?}")
+        }
         Error::NoCertificatesPresented => format!(
             "the {peer} shows no certificate, and has to: `ClientTls::certificate` on its side gives it one"
         ),
@@ -191,6 +194,15 @@ fn of_certificate_error(error: &CertificateError) -> String {
             "it is signed in a way, or with a kind or size of key, that is not taken".to_owned()
         }
         Bad::Revoked => "it is revoked".to_owned(),
+        Bad::UnknownRevocationStatus => {
+            "of its CA, or of one in its chain, there is no revocation list here".to_owned()
+        }
+        Bad::ExpiredRevocationListContext { next_update, .. } => {
+            format!(
+                "the revocation list of its CA is out of date: the next one was due {}",
+                date(*next_update)
+            )
+        }
         Bad::BadEncoding => "it is no well-formed certificate".to_owned(),
         Bad::UnhandledCriticalExtension => "it has a critical extension that is not known here".to_owned(),
         Bad::ApplicationVerificationFailure => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::UnixTime;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{HandshakeKind, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
@@ -18,7 +18,7 @@ use crate::transport::tls::provider::{ALPN, provider, versions};
 use crate::transport::tls::reason::{self, Side};
 use crate::transport::tls::source::{Contents, Source};
 use crate::transport::tls::stream::Secured;
-use crate::transport::tls::{CertifiedKey, Roots, TlsError};
+use crate::transport::tls::{CertifiedKey, RevocationLists, Roots, TlsError};
 
 /// How a server proves who it is, and whom it asks to: for [`ServerBuilder::tls`](crate::ServerBuilder::tls).
 ///
@@ -44,6 +44,7 @@ impl ServerTls {
         Self::of(ServerSettings {
             certificate,
             clients: Clients::Anybody,
+            revoked: None,
             only: Vec::new(),
             tls12: false,
             alpn: ALPN.to_owned(),
@@ -69,6 +70,13 @@ impl ServerTls {
     #[must_use]
     pub fn only_clients<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         self.with(|settings| settings.only = names.into_iter().map(Into::into).collect())
+    }
+
+    /// Refuses clients whose certificates these lists revoke, and those of whose CAs there is
+    /// [no list](RevocationLists) that counts. Connections that a client has already go on.
+    #[must_use]
+    pub fn revocation_lists(self, lists: RevocationLists) -> Self {
+        self.with(|settings| settings.revoked = Some(lists))
     }
 
     /// Speaks TLS 1.2 with clients that do not speak 1.3.
@@ -140,6 +148,7 @@ impl fmt::Debug for ServerTls {
 struct ServerSettings {
     certificate: CertifiedKey,
     clients: Clients,
+    revoked: Option<RevocationLists>,
     only: Vec<String>,
     tls12: bool,
     alpn: String,
@@ -176,7 +185,8 @@ impl Settings for ServerSettings {
 
     fn sources(&self) -> Vec<Source> {
         let roots = self.clients.roots().map_or(&[][..], Roots::sources);
-        self.certificate.sources().into_iter().chain(roots.iter().cloned()).collect()
+        let revoked = self.revoked.as_ref().map_or(&[][..], RevocationLists::sources);
+        self.certificate.sources().into_iter().chain(roots.iter().chain(revoked).cloned()).collect()
     }
 
     fn make(&self, contents: &Contents) -> Result<ServerMade, TlsError> {
@@ -201,16 +211,25 @@ impl Settings for ServerSettings {
 impl ServerSettings {
     fn verifier<'a>(
         &self,
-        contents: impl Iterator<Item = &'a [u8]>,
+        mut contents: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let Some(roots) = self.clients.roots() else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-        let roots = Arc::new(roots.parse(contents)?);
+        let roots = Arc::new(roots.parse(&mut contents)?);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
         let builder = match self.clients {
             Clients::Required(_) => builder,
             Clients::Asked(_) | Clients::Anybody => builder.allow_unauthenticated(),
         };
-        let webpki = builder.build().map_err(|error| TlsError::unusable("the roots", &error))?;
+        let builder = match &self.revoked {
+            Some(lists) => builder.with_crls(lists.parse(contents)?).enforce_revocation_expiration(),
+            None => builder,
+        };
+        let webpki = builder.build().map_err(|error| match error {
+            VerifierBuilderError::InvalidCrl(fault) => {
+                TlsError::unusable("the revocation lists", &format_args!("{fault:?}"))
+            }
+            error => TlsError::unusable("the roots", &error),
+        })?;
         Ok(if self.only.is_empty() { webpki } else { Arc::new(OnlyClients::new(webpki, self.only.clone())) })
     }
 }

@@ -1,0 +1,176 @@
+//! Certificates that are revoked before their time: lists of theirs CAs, replaced while a server serves.
+
+use std::process::Command;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType,
+    SerialNumber, date_time_ymd,
+};
+use traitwire::tls::{CertifiedKey, ClientTls, Reloaded, RevocationLists, Roots, ServerTls, TlsError};
+use traitwire::{Channel, RpcError};
+
+use super::super::support::call;
+use super::serving::{folder, serve};
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn issue(&self, number: u64) -> CertifiedKey {
+        let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+        params.serial_number = Some(SerialNumber::from(number));
+        let uri = format!("spiffe://shop/{number}").try_into().unwrap();
+        params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into()), SanType::URI(uri)];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        CertifiedKey::pem(certificate.pem(), key.serialize_pem())
+    }
+
+    /// A list of these, the next of which is due in that year.
+    fn list(&self, revoked: &[u64], next: i32) -> rcgen::CertificateRevocationList {
+        let entry = |number: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*number),
+            revocation_time: date_time_ymd(2024, 2, 1),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(next, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap()
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::pem(&self.pem)
+    }
+}
+
+async fn connect(uri: &str, ca: &Authority, own: &CertifiedKey) -> Result<String, RpcError> {
+    let tls = ClientTls::new().roots(ca.roots()).certificate(own.clone());
+    let channel = Channel::builder().tls(tls).connect(uri).await?;
+    call(&channel, "Hand.context", "").await.map(|who| String::from_utf8(who).unwrap())
+}
+
+const LATER: i32 = 2_100;
+
+#[tokio::test]
+async fn what_a_list_revokes_is_refused_with_its_reason_and_lists_change_while_a_server_serves() {
+    let (ca, other) = (Authority::new("ca"), Authority::new("other"));
+    let file = folder("revocation").join("ca.crl");
+    let put = |list: &[u8]| std::fs::write(&file, list).unwrap();
+    put(ca.list(&[9], LATER).pem().unwrap().as_bytes());
+    let lists = RevocationLists::file(&file).and(RevocationLists::bytes(other.list(&[3], LATER).der()));
+    let server = ServerTls::new(ca.issue(1)).require_clients(ca.roots()).revocation_lists(lists);
+    let (uri, mut failed) = serve(server.clone()).await;
+    let [three, nine] = [3, 9].map(|number| ca.issue(number));
+    assert!(
+        connect(&uri, &ca, &three).await.unwrap().starts_with("spiffe://shop/3 "),
+        "another CA's 3 is revoked"
+    );
+    let error = connect(&uri, &ca, &nine).await.unwrap_err();
+    assert!(error.message().contains("refuses the certificate of this side: it is revoked"), "{error}");
+    let told = failed.recv().await.unwrap();
+    assert!(told.contains("the client's certificate is refused: it is revoked"), "{told}");
+
+    put(ca.list(&[3, 9], LATER).der());
+    assert_eq!(server.reload().await.unwrap(), Reloaded::Changed);
+    connect(&uri, &ca, &three).await.unwrap_err();
+    assert!(failed.recv().await.unwrap().contains("it is revoked"));
+
+    for (bad, expected) in [
+        (&b""[..], "has no revocation list in PEM or DER"),
+        (b"-----BEGIN X509 CRL-----\nMIIB", "is no well-formed PEM"),
+        (b"0\x82garbage", "the revocation lists cannot be used"),
+    ] {
+        put(bad);
+        let error = server.reload().await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    connect(&uri, &ca, &three).await.unwrap_err();
+    assert!(failed.recv().await.unwrap().contains("it is revoked"), "the old list stays");
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(server.reload().await, Err(TlsError::Read { .. })));
+}
+
+#[tokio::test]
+async fn a_certificate_of_whose_ca_there_is_no_list_that_counts_is_refused() {
+    let (ca, other) = (Authority::new("ca"), Authority::new("other"));
+    let own = ca.issue(3);
+    for (lists, expected) in [
+        (other.list(&[], LATER), "of its CA, or of one in its chain, there is no revocation list here"),
+        (
+            ca.list(&[], 2_025),
+            "the revocation list of its CA is out of date: the next one was due 2025-01-01 00:00:00 UTC",
+        ),
+    ] {
+        let tls = ServerTls::new(ca.issue(1)).require_clients(ca.roots());
+        let (uri, _) = serve(tls.clone()).await;
+        connect(&uri, &ca, &own).await.unwrap();
+        let (uri, mut failed) = serve(tls.revocation_lists(RevocationLists::bytes(lists.der()))).await;
+        connect(&uri, &ca, &own).await.unwrap_err();
+        let told = failed.recv().await.unwrap();
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn lists_that_openssl_makes_are_taken() {
+    let folder = folder("revocation-openssl");
+    let config =
+        "[ca]\ndefault_ca=c\n[c]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=30\ncrlnumber=number\n";
+    for (name, text) in [("config", config), ("index", ""), ("number", "01\n")] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let extensions = "subjectAltName=IP:127.0.0.1,URI:spiffe://shop/openssl\n";
+    std::fs::write(folder.join("extensions"), extensions).unwrap();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout";
+    let signed = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile extensions";
+    let mut commands = vec![format!("req -x509 {key} ca.key -out ca.pem -days 30 -subj /CN=ca")];
+    for leaf in ["good", "lost"] {
+        commands.push(format!("req {key} {leaf}.key -out {leaf}.csr -subj /CN={leaf}"));
+        commands.push(format!("x509 -req -in {leaf}.csr {signed} -out {leaf}.pem"));
+    }
+    for rest in ["-revoke lost.pem", "-gencrl -out ca.crl"] {
+        commands.push(format!("ca -config config -keyfile ca.key -cert ca.pem {rest}"));
+    }
+    for arguments in commands {
+        let run = Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output();
+        let Ok(output) = run else {
+            assert!(std::env::var_os("TRAITWIRE_NO_SKIP").is_none(), "openssl is missing");
+            return println!("skipped: openssl is missing");
+        };
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let file = |name: &str| folder.join(name);
+    let [good, lost] = ["good", "lost"]
+        .map(|name| CertifiedKey::files(file(&format!("{name}.pem")), file(&format!("{name}.key"))));
+    let roots = Roots::file(file("ca.pem"));
+    let tls = ServerTls::new(good.clone())
+        .require_clients(roots.clone())
+        .revocation_lists(RevocationLists::file(file("ca.crl")));
+    let (uri, mut failed) = serve(tls).await;
+    let client =
+        |own| Channel::builder().tls(ClientTls::new().roots(roots.clone()).certificate(own)).connect(&uri);
+    client(good).await.unwrap();
+    client(lost).await.unwrap_err();
+    let told = failed.recv().await.unwrap();
+    assert!(told.contains("the client's certificate is refused: it is revoked"), "{told}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
