@@ -223,6 +223,10 @@ pub const CERTIFICATES_CHECK: Duration = Duration::from_secs(10);
 /// finds the change waits for so long.
 pub const CERTIFICATES_SETTLE: Duration = Duration::from_millis(50);
 
+/// How long the first handshake waits for files that do not fit together: whoever replaces them may be between two of them,
+/// and there is nothing older to go on with. Half of the time that a client has to connect.
+pub const CERTIFICATES_FIRST: Duration = Duration::from_secs(1);
+
 /// How long a server that shuts down waits for accepted calls.
 pub const GRACE: Duration = Duration::from_secs(30);
 

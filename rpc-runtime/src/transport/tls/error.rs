@@ -67,6 +67,11 @@ pub enum TlsError {
 }
 
 impl TlsError {
+    /// Whether files look so while somebody replaces them.
+    pub(super) const fn may_be_half_replaced(&self) -> bool {
+        matches!(self, Self::Pem { .. } | Self::Nothing { .. } | Self::Mismatch { .. })
+    }
+
     /// What is wrong with the certificates, keys or settings that are called `what`.
     pub(super) fn unusable(what: &str, fault: &dyn fmt::Display) -> Self {
         Self::Unusable { what: what.to_owned(), fault: fault.to_string() }

@@ -37,6 +37,10 @@ pub enum Reloaded {
 /// [interval](limits::CERTIFICATES_CHECK) reads the files, and goes on when that is done; others go on at once with what
 /// there is. So nothing outlives the server or the channel, and a process that nobody connects to reads nothing.
 ///
+/// Before there is anything in use, a handshake that meets files of which one was replaced and the other not yet waits for the
+/// other, [for a while](limits::CERTIFICATES_FIRST). Files that have been waited for in vain are an error at once from then on, so
+/// that handshakes do not wait one behind the other.
+///
 /// What is in use is one value that is replaced as a whole: no handshake meets a new certificate with an old key. What
 /// cannot be used replaces nothing.
 pub(super) struct Live<S: Settings> {
@@ -50,6 +54,8 @@ struct Now<S: Settings> {
     made: Option<Arc<S::Made>>,
     /// What `made` was made of.
     of: Option<Contents>,
+    /// What nothing could be made of, although it was waited for.
+    in_vain: Option<Contents>,
     checked: Option<Instant>,
     /// The last fault that was logged: the same one is not said again.
     said: Option<String>,
@@ -57,7 +63,7 @@ struct Now<S: Settings> {
 
 impl<S: Settings> Live<S> {
     pub(super) fn new(settings: S) -> Self {
-        let now = Now { settings, made: None, of: None, checked: None, said: None };
+        let now = Now { settings, made: None, of: None, in_vain: None, checked: None, said: None };
         Self { now: Mutex::new(now), reading: tokio::sync::Mutex::default() }
     }
 
@@ -99,12 +105,34 @@ impl<S: Settings> Live<S> {
 
     async fn read(&self, found: Found) -> Result<Reloaded, TlsError> {
         let _reading = self.reading.lock().await;
-        let (settings, of) = {
+        let (settings, of, is_first) = {
             let now = self.now.lock();
-            (now.settings.clone(), now.of.clone())
+            (now.settings.clone(), now.of.clone(), now.made.is_none())
         };
-        let made = make(&settings, of.as_ref(), found).await;
+        let made = if is_first && found == Found::ByLooking {
+            self.make_first(&settings).await
+        } else {
+            make(&settings, of.as_ref(), found).await
+        };
         self.take(settings, made)
+    }
+
+    /// Makes something where there is nothing yet.
+    async fn make_first(&self, settings: &S) -> Result<Option<Made<S>>, TlsError> {
+        let (began, in_vain) = (Instant::now(), self.now.lock().in_vain.clone());
+        loop {
+            let read = Contents::of(settings.sources()).await?;
+            match make_of(settings, read.clone()).await {
+                Err(error) if error.may_be_half_replaced() && in_vain.as_ref() != Some(&read) => {
+                    if began.elapsed() >= limits::CERTIFICATES_FIRST {
+                        self.now.lock().in_vain = Some(read);
+                        return Err(error);
+                    }
+                    tokio::time::sleep(limits::CERTIFICATES_SETTLE).await;
+                }
+                made => return made.map(Some),
+            }
+        }
     }
 
     /// Uses other settings from now on, if they can be used.
@@ -124,7 +152,8 @@ impl<S: Settings> Live<S> {
             }
             Ok(Some(Made { made, of })) => {
                 let is_first = now.made.is_none();
-                *now = Now { settings, made: Some(made), of: Some(of), checked: now.checked, said: None };
+                let (made, of, checked) = (Some(made), Some(of), now.checked);
+                *now = Now { settings, made, of, in_vain: None, checked, said: None };
                 drop(now);
                 if !is_first {
                     tracing::info!("certificates have changed: new connections use them");
@@ -182,10 +211,14 @@ async fn make<S: Settings>(
             break;
         }
     }
+    make_of(settings, read).await.map(Some)
+}
+
+async fn make_of<S: Settings>(settings: &S, read: Contents) -> Result<Made<S>, TlsError> {
     let (settings, of) = (settings.clone(), read.clone());
     // Roots of a system are hundreds, in files of their own.
     let made = blocking(move || settings.make(&of)).await?;
-    Ok(Some(Made { made: Arc::new(made), of: read }))
+    Ok(Made { made: Arc::new(made), of: read })
 }
 
 /// How often to look again at files that go on changing.
@@ -230,7 +263,11 @@ mod tests {
 
         fn make(&self, contents: &Contents) -> Result<String, TlsError> {
             let text = String::from_utf8_lossy(contents.iter().next().unwrap()).into_owned();
-            if text.contains("bad") { Err(TlsError::NoCertificate) } else { Ok(text) }
+            match &*text {
+                "bad" => Err(TlsError::NoCertificate),
+                "half" => Err(TlsError::Mismatch { certificate: "a".to_owned(), key: "b".to_owned() }),
+                _ => Ok(text),
+            }
         }
     }
 
@@ -274,17 +311,53 @@ mod tests {
         let live = Arc::new(Live::new(Text(path.clone())));
         write("one");
         assert_eq!(current(&live).await, "one");
-        write("half");
+        write("not all of it");
         tokio::time::advance(limits::CERTIFICATES_CHECK).await;
         let finder = tokio::spawn({
             let live = Arc::clone(&live);
             async move { current(&live).await }
         });
-        // The finder has read the half, and waits for it to settle.
+        // The finder has read a part, and waits for it to settle.
         tokio::time::sleep(limits::CERTIFICATES_SETTLE / 2).await;
         assert_eq!(current(&live).await, "one");
         write("whole");
         assert_eq!(finder.await.unwrap(), "whole");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_one_waits_for_files_to_fit_and_not_for_ever() {
+        let path = std::env::temp_dir().join(format!("traitwire-first-{}", std::process::id()));
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        let live = Arc::new(Live::new(Text(path.clone())));
+        let began = Instant::now();
+        write("half");
+        let error = live.current().await.unwrap_err().to_string();
+        assert!(error.contains("the key of b is not the one that the certificate of a"), "{error}");
+        let waited = began.elapsed();
+        assert!(waited >= limits::CERTIFICATES_FIRST, "{waited:?}");
+        assert!(waited <= limits::CERTIFICATES_FIRST + limits::CERTIFICATES_SETTLE * 2, "{waited:?}");
+        let began = Instant::now();
+        assert!(live.current().await.is_err());
+        assert!(began.elapsed() < limits::CERTIFICATES_SETTLE, "the same files have been waited for");
+        write("bad");
+        assert!(live.current().await.is_err());
+        assert!(
+            began.elapsed() < limits::CERTIFICATES_SETTLE,
+            "this one does not come from being half written"
+        );
+
+        let live = Arc::new(Live::new(Text(path.clone())));
+        write("half");
+        let first = tokio::spawn({
+            let live = Arc::clone(&live);
+            async move { current(&live).await }
+        });
+        tokio::time::sleep(limits::CERTIFICATES_FIRST / 2).await;
+        assert!(!first.is_finished());
+        write("whole");
+        assert_eq!(first.await.unwrap(), "whole");
+        assert_eq!(current(&live).await, "whole");
         std::fs::remove_file(path).unwrap();
     }
 }
