@@ -1,7 +1,9 @@
 //! `cargo run --release -p traitwire-policy`: what each policy adds to a call that nothing holds up, in time and in
-//! allocations, beside the same call without it. Ends with an error if one adds more than a microsecond.
+//! allocations, beside the same call without it: around a caller, and in the stack of a channel. Ends with an error if one
+//! adds more than a microsecond.
 //!
-//! The caller within answers at once, so that what is measured is the policy. Without `--release` the allocations are right
+//! The caller within answers at once, so that what is measured is the policy; the channel's calls go to a service in this
+//! process and back. Without `--release` the allocations are right
 //! and the times mean nothing.
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
@@ -10,20 +12,25 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use traitwire::policy::breaker::{Breaker, BreakerConfig};
 use traitwire::policy::cache::{Cache, CacheConfig, CachePolicy};
 use traitwire::policy::limit::{Limit, LimitConfig};
 use traitwire::policy::shed::{Shed, ShedConfig};
+use traitwire::policy::{Policies, Policy};
 use traitwire::{
-    CallResult, Caller, Handler, HandlerFuture, MethodDescriptor, Payload, Request, Response, RpcError,
+    CallResult, Caller, Channel, Handler, HandlerFuture, Hedge, MethodDescriptor, Payload, Request, Response,
+    Retry, RpcError, Service, ServiceDescriptor,
 };
 use traitwire_allocations::{Counting, count, made};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-static READ: MethodDescriptor = MethodDescriptor::new("read", "Bench.read", 0).idempotent();
+static READ: &MethodDescriptor = &BENCH.methods[0];
+static BENCH: ServiceDescriptor =
+    ServiceDescriptor::new("Bench", "", &[MethodDescriptor::new("read", "Bench.read", 0).idempotent()]);
 /// The arguments of a call with two small numbers.
 const ARGUMENTS: [u8; 3] = [0x92, 40, 2];
 /// Calls of a measurement, and measurements of which the quickest counts: what is slower was disturbed.
@@ -51,6 +58,12 @@ impl Handler for Bare {
     }
 }
 
+impl Service for Bare {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        &BENCH
+    }
+}
+
 /// What a call costs.
 #[derive(Clone, Copy)]
 struct Price {
@@ -74,11 +87,20 @@ fn price(mut call: impl FnMut(u32) -> Option<CallResult>) -> Price {
 }
 
 fn through<C: Caller>(caller: &C) -> Price {
-    price(|_| caller.call(Request::new(&READ, Payload::new(ARGUMENTS.to_vec()))).now_or_never())
+    price(|_| caller.call(Request::new(READ, Payload::new(ARGUMENTS.to_vec()))).now_or_never())
+}
+
+/// Through a channel with this policy, to a service in this process.
+fn stacked(runtime: &Runtime, policy: Policy) -> Price {
+    let channel = Channel::builder().policies(Policies::new().everything(policy)).loopback(Bare);
+    price(|_| {
+        let call = channel.call(Request::new(READ, Payload::new(ARGUMENTS.to_vec())));
+        Some(runtime.block_on(call))
+    })
 }
 
 fn served<H: Handler>(handler: &H) -> Price {
-    price(|_| handler.handle(Request::new(&READ, Payload::new(ARGUMENTS.to_vec()))).now_or_never())
+    price(|_| handler.handle(Request::new(READ, Payload::new(ARGUMENTS.to_vec()))).now_or_never())
 }
 
 /// Arguments that differ from call to call: nothing is found.
@@ -87,13 +109,49 @@ fn missing<C: Caller>(caller: &C) -> Price {
     price(|_| {
         next += 1;
         let arguments = next.to_be_bytes().to_vec();
-        caller.call(Request::new(&READ, Payload::new(arguments))).now_or_never()
+        caller.call(Request::new(READ, Payload::new(arguments))).now_or_never()
     })
 }
 
 fn cache(policy: CachePolicy, bytes: usize) -> Cache {
     let config = CacheConfig::new(Duration::from_secs(3_600)).method("Bench.read");
     Cache::new(config.policy(policy).bytes(bytes))
+}
+
+/// Name, whether the fast path is bound to a microsecond, and price.
+type Row = (&'static str, bool, Price);
+
+/// The policies of a channel's own stack; whatever applies, a call has one box more.
+fn in_a_channel(runtime: &Runtime) -> [Row; 8] {
+    let with = |policy| stacked(runtime, policy);
+    let (breaker, limit) = (BreakerConfig::new, || LimitConfig::concurrency(8));
+    let kept = || CacheConfig::new(Duration::from_secs(3_600));
+    let all = || Policy::new().retry(Retry::new()).hedge(Hedge::new()).breaker(breaker()).limit(limit());
+    [
+        ("… timeout", true, with(Policy::new().timeout(Duration::from_secs(5)))),
+        ("… retry", true, with(Policy::new().retry(Retry::new()))),
+        // A timer is made and dropped for each call.
+        ("… hedge", false, with(Policy::new().hedge(Hedge::after(Duration::from_secs(1))))),
+        ("… breaker", true, with(Policy::new().breaker(breaker()))),
+        ("… limit", true, with(Policy::new().limit(limit()))),
+        ("… retry, hedge, breaker, limit", false, with(all())),
+        ("… cache: hit", true, with(Policy::new().cache(kept()))),
+        ("… all of them: hit", true, with(all().cache(kept()))),
+    ]
+}
+
+/// Prints rows beside the call without them, and says which are too dear.
+fn tell(rows: &[Row], bare: Price) -> Vec<&'static str> {
+    let mut dear = Vec::new();
+    for &(name, is_fast, Price { time, allocations }) in rows {
+        let cheaper = if time < bare.time { "-" } else { "+" };
+        let added = format!("{cheaper}{:.0?}", time.abs_diff(bare.time));
+        println!("{name:<34}{added:>10}{:>+14.1}", allocations - bare.allocations);
+        if is_fast && time > bare.time + MOST {
+            dear.push(name);
+        }
+    }
+    dear
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -131,14 +189,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("cache, ARC: miss", false, missing(&cache(CachePolicy::Arc, 1 << 18).around(Bare))),
         ("cache (miss), breaker and limit", false, missing(&all)),
     ];
-    let mut dear = Vec::new();
-    for (name, is_fast, Price { time, allocations }) in rows {
-        let added = time.saturating_sub(bare.time);
-        println!("{name:<34}{:>10}{:>+14.1}", format!("{added:+.0?}"), allocations - bare.allocations);
-        if is_fast && added > MOST {
-            dear.push(name);
-        }
-    }
+    let mut dear = tell(&rows, bare);
+    let plain = stacked(&runtime, Policy::new());
+    println!("{:<34}{:>10}{:>14}", "a channel without", format!("{:.0?}", plain.time), plain.allocations);
+    dear.extend(tell(&in_a_channel(&runtime), plain));
     if cfg!(debug_assertions) {
         println!("these times mean nothing: run it with --release");
     } else if !dear.is_empty() {

@@ -42,6 +42,7 @@ pub(crate) fn of_method(attributes: &mut Vec<Attribute>, report: &mut Report) ->
             "retry_on" => found.retry_on = attempts::retry_on(setting, report),
             "hedge" => found.hedge = attempts::hedge(setting, report),
             "allow" => found.allow = allow::roles(&setting, report),
+            "cache" => found.cache = attempts::cache(setting, report),
             _ => {}
         }
     }

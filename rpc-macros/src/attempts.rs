@@ -1,14 +1,15 @@
-//! Owns the options that ask for more than one attempt of a call: `retry`, `retry_on`, `hedge`, what they may say, and what
-//! they need beside them. Does not own the grammar that they share with all others (`setting`).
+//! Owns the options that ask for more or less than one attempt of a call: `retry`, `retry_on`, `hedge`, `cache`, what they
+//! may say, and what they need beside them. Does not own the grammar that they share with all others (`setting`).
 
 use proc_macro2::Ident;
 
 use crate::diagnostics::{Mistake, Report, list};
-use crate::model::{Backoff, Hedge, Method, MethodOptions, Mode, Retry, RetryOn, Shape};
+use crate::model::{Backoff, Cache, Hedge, Method, MethodOptions, Mode, Retry, RetryOn, Shape};
 use crate::setting::{Place, Setting, Value};
 
 const ON_RETRY: &[&str] = &["attempts", "base", "cap", "backoff", "alpha", "t_max"];
 const ON_HEDGE: &[&str] = &["after", "percentile"];
+const ON_CACHE: &[&str] = &["ttl", "errors", "stale_if_error"];
 const BACKOFFS: &[&str] = &["full", "equal", "decorrelated", "grpc", "proportional"];
 
 /// `retry`, or `retry(…)`.
@@ -84,6 +85,26 @@ pub(crate) fn hedge(setting: Setting, report: &mut Report) -> Option<Hedge> {
     Some(found)
 }
 
+/// `cache(…)`.
+pub(crate) fn cache(setting: Setting, report: &mut Report) -> Option<Cache> {
+    let key = setting.key.clone();
+    let (mut ttl, mut errors, mut stale_if_error) = (None, None, None);
+    let inner = inside(setting, "of `cache`", ON_CACHE, report)?;
+    let is_said = inner.iter().any(|inner| inner.key == "ttl");
+    for inner in inner {
+        match inner.key.to_string().as_str() {
+            "ttl" => ttl = inner.duration("\"5s\"", report),
+            "errors" => errors = inner.duration("\"1s\"", report),
+            "stale_if_error" => stale_if_error = inner.duration("\"60s\"", report),
+            _ => {}
+        }
+    }
+    if !is_said {
+        report.add(&key, &Mistake::CacheWithoutTtl);
+    }
+    Some(Cache { key, ttl_micros: ttl?, errors_micros: errors, stale_if_error_micros: stale_if_error })
+}
+
 /// `retry_on = …`.
 pub(crate) fn retry_on(setting: Setting, report: &mut Report) -> Option<RetryOn> {
     match setting.value {
@@ -128,6 +149,12 @@ pub(crate) fn check_promises(options: &MethodOptions, report: &mut Report) {
             report.add(key, &mistake);
         }
     }
+    let Some(Cache { key, .. }) = &options.cache else { return };
+    if options.oneway {
+        report.add(key, &Mistake::CacheOneway);
+    } else if !options.idempotent {
+        report.add(key, &Mistake::CacheNotIdempotent);
+    }
 }
 
 /// Notes what does not go with what the method takes and returns.
@@ -136,6 +163,9 @@ pub(crate) fn check_types(method: &Method, report: &mut Report) {
     if let (Some(hedge), Some((argument, _))) = (&options.hedge, method.streaming()) {
         let argument = argument.ident.to_string();
         report.add(&hedge.key, &Mistake::HedgeStreaming { argument: &argument });
+    }
+    if let Some(Cache { key, .. }) = options.cache.as_ref().filter(|_| method.has_stream()) {
+        report.add(key, &Mistake::CacheStream);
     }
     let Some(RetryOn { key, .. }) = &options.retry_on else { return };
     match &method.returns.mode {

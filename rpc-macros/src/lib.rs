@@ -128,7 +128,10 @@ use proc_macro::TokenStream;
 ///   `retry` as well, here or of the caller;
 /// - `hedge`, or `hedge(after = "20ms")`, `hedge(percentile = 95)`: it is sent once more, beside the first attempt, after
 ///   this time or after the time within which so many per cent of its answers came lately; with both, after `after` as long
-///   as little is known. The method must be `idempotent`.
+///   as little is known. The method must be `idempotent`;
+/// - `cache(ttl = "5s")`, with `errors = "1s"` and `stale_if_error = "60s"` if wanted: callers keep its answers so long, and
+///   the same call is not made meanwhile; `errors` is for its own errors, and for so long after `ttl` an answer may stand in
+///   where the callee fails. The method must be `idempotent`, and should only read. It needs the crate's feature `cache`.
 ///
 /// On an argument: `#[rpc(default)]`.
 #[proc_macro_attribute]

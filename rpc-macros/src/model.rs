@@ -64,6 +64,7 @@ pub(crate) struct MethodOptions {
     pub(crate) hedge: Option<Hedge>,
     /// The roles that may call it; empty if the trait does not say.
     pub(crate) allow: Vec<String>,
+    pub(crate) cache: Option<Cache>,
 }
 
 /// `retry(…)`: what is left out is the runtime's default.
@@ -99,6 +100,14 @@ pub(crate) struct Hedge {
     pub(crate) key: Ident,
     pub(crate) after_micros: Option<u64>,
     pub(crate) percentile: Option<f64>,
+}
+
+/// `cache(…)`.
+pub(crate) struct Cache {
+    pub(crate) key: Ident,
+    pub(crate) ttl_micros: u64,
+    pub(crate) errors_micros: Option<u64>,
+    pub(crate) stale_if_error_micros: Option<u64>,
 }
 
 /// A time that only a method with a stream has.

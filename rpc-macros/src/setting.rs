@@ -26,6 +26,7 @@ pub(crate) const ON_METHOD: &[&str] = &[
     "retry_on",
     "hedge",
     "allow",
+    "cache",
 ];
 pub(crate) const ON_ARGUMENT: &[&str] = &["default"];
 

@@ -83,7 +83,7 @@ pub mod wire;
 
 pub use call::{
     ArgumentDescriptor, Attempt, Backoff, Batch, CallError, CallOptions, CallResult, Caller, Code, Context,
-    Deadline, Delivery, Entry, Handler, HandlerFuture, Hedge, Identity, Items, Metadata, MetadataError,
+    Deadline, Delivery, Entry, Handler, HandlerFuture, Hedge, Identity, Items, Keep, Metadata, MetadataError,
     MethodDescriptor, Payload, Peer, Progress, Request, Response, Retry, RpcError, Scope, Service,
     ServiceDescriptor, Streaming, Token, TokenError, TokenSource, Value, Wanted,
 };

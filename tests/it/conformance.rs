@@ -61,7 +61,12 @@ impl Server {
 
 /// What the client prints for these lines, by id, and how it ends. Of a stream it is the end.
 async fn client(uri: &str, lines: &str) -> (BTreeMap<String, Value>, ExitStatus) {
-    let (printed, status) = client_prints(&["--connect", uri], lines).await;
+    client_with(&["--connect", uri], lines).await
+}
+
+/// The same with these options.
+async fn client_with(options: &[&str], lines: &str) -> (BTreeMap<String, Value>, ExitStatus) {
+    let (printed, status) = client_prints(options, lines).await;
     (printed.into_iter().map(|line| (line["id"].to_string(), line)).collect(), status)
 }
 
@@ -107,6 +112,21 @@ async fn the_clients_policies_come_from_a_file() {
     let options = ["--policy", path, "--connect", "unix:///nowhere/at-all.sock"];
     let (printed, _, _) = client_says(&options, lines).await;
     assert!(printed.contains("3 attempts are all"), "{printed}");
+
+    // One answer is kept, and calls go one after the other.
+    let guards = "[default]\nbreaker = { min_calls = 2, ratio = 1, open = \"60s\" }\nlimit = { concurrency = 1 }\n\
+                  [service.Conformance.remaining]\ncache = { ttl = \"60s\", bytes = 65536, policy = \"lru\" }\n";
+    std::fs::write(&file, guards).unwrap();
+    let lines = r#"{"id":1,"method":"remaining"}
+                   {"id":2,"method":"remaining"}
+                   {"id":3,"method":"sleep","args":[50]}
+                   {"id":4,"method":"sleep","args":[50]}
+                   {"id":5,"method":"sleep","args":[50]}"#;
+    let (ended, status) = client_with(&["--connect", &server.uri, "--policy", path], lines).await;
+    assert!(status.success() && ended.values().all(|line| line.get("ok").is_some()), "{ended:?}");
+    assert_eq!(ended["1"]["ok"], ended["2"]["ok"]);
+    let longest = (3..=5).filter_map(|id| ended[&id.to_string()]["elapsed_us"].as_u64()).max();
+    assert!(longest >= Some(150_000), "{ended:?}");
 
     std::fs::write(&file, "[service.Conformance]\nretry = { atempts = 3 }\n").unwrap();
     let (printed, said, status) = client_says(&["--connect", &server.uri, "--policy", path], "").await;

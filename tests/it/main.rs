@@ -13,6 +13,7 @@ mod deadlines;
 #[rustfmt::skip] // its programs stand as the documents have them
 mod documents;
 mod ends;
+mod guards;
 mod hedge;
 mod hops;
 mod interop;

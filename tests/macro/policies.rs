@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use traitwire::{Backoff, CallOptions, Client, Context, Hedge, Retry, Stream, Streaming, rpc_service};
+use traitwire::{Backoff, CallOptions, Client, Context, Hedge, Keep, Retry, Stream, Streaming, rpc_service};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 enum StoreError {
@@ -39,6 +39,8 @@ trait Store {
     async fn open(&self, busy: u32) -> Result<impl Stream<Item = u32>, StoreError>;
     #[rpc(idempotent, retry, retry_on = StoreError::is_busy)]
     async fn upload(&self, busy: u32, parts: Streaming<u32>) -> Answer<u32>;
+    #[rpc(idempotent, cache(ttl = "5s", errors = "1s", stale_if_error = "1m"))]
+    async fn kept(&self) -> Answer<u32>;
 }
 
 /// Busy for the first calls.
@@ -75,6 +77,10 @@ impl Store for Shop {
         while parts.next().await.is_some() {}
         self.visit(busy)
     }
+
+    async fn kept(&self) -> Answer<u32> {
+        self.visit(0)
+    }
 }
 
 fn shop() -> (Shop, StoreClient) {
@@ -95,6 +101,9 @@ fn the_descriptor_says_what_the_trait_asks_for() {
     assert_eq!((method(1).retry, method(1).hedge), (None, None));
     let proportional = Backoff::proportional(2.0, Duration::from_secs(5));
     assert_eq!(method(2).retry, Some(Retry::new().backoff(proportional)));
+    let [second, minute] = [1, 60].map(Duration::from_secs);
+    let keep = Keep::new(5 * second).errors(second).stale_if_error(minute);
+    assert_eq!((method(5).cache, method(0).cache), (Some(keep), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,4 +147,15 @@ async fn items_that_were_taken_are_not_sent_again() {
     let error = client.upload(1, stream::iter(0..3)).await.unwrap_err();
     assert_eq!(*error.app().unwrap(), StoreError::Busy { left: 1 });
     assert_eq!(shop.0.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_the_trait_keeps_is_not_asked_for_again_before_its_time() {
+    let (shop, client) = shop();
+    for _ in 0..3 {
+        assert_eq!(client.kept().await.unwrap(), 0);
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(client.kept().await.unwrap(), 1);
+    assert_eq!(shop.0.load(Ordering::SeqCst), 2);
 }

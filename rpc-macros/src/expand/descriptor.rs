@@ -1,11 +1,11 @@
 //! Writes the static descriptor: what is known of the service without calling it.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::terms::Terms;
-use crate::model::{Argument, Backoff, Hedge, Method, Mode, Retry, RetryOn, Service};
+use crate::model::{Argument, Backoff, Cache, Hedge, Method, Mode, Retry, RetryOn, Service};
 use crate::names;
 
 // Input:
@@ -23,7 +23,10 @@ pub(super) fn of(service: &Service, terms: &Terms) -> TokenStream {
     let Terms { door, descriptor, .. } = terms;
     let Service { name, docs, methods, .. } = service;
     let methods = methods.iter().map(|method| describe(service, method, terms));
+    let needs_cache = service.methods.iter().find_map(|method| method.options.cache.as_ref());
+    let needs_cache = needs_cache.map(|cache| quote_spanned!(cache.key.span()=> #door::needs_cache! {}));
     quote! {
+        #needs_cache
         static #descriptor: #door::ServiceDescriptor = #door::ServiceDescriptor::new(#name, #docs, &[#(#methods),*]);
     }
 }
@@ -59,6 +62,7 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
     });
     let retry = options.retry.as_ref().map(|retry| with_retry(retry, door));
     let hedge = options.hedge.as_ref().map(|hedge| with_hedge(hedge, door));
+    let cache = options.cache.as_ref().map(|cache| with_cache(cache, door));
     let retry_on = options.retry_on.as_ref().map(|retry_on| with_retry_on(method, retry_on, terms));
     let elements = options.elements.map(Literal::u32_unsuffixed);
     let elements = elements.map(|elements| quote!(.with_elements(#elements)));
@@ -70,7 +74,7 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
             #docs
             .with_signature(&[#(#arguments),*], #ty)
             #idempotent #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
-            #retry #retry_on #hedge #allow
+            #retry #retry_on #hedge #allow #cache
     }
 }
 
@@ -106,6 +110,15 @@ fn with_hedge(hedge: &Hedge, door: &TokenStream) -> TokenStream {
         (Some(percent), Some(after)) => quote!(#door::Hedge::at_percentile(#percent).at_first(#after)),
     };
     quote!(.with_hedge(#hedge))
+}
+
+// Output:
+//     .with_cache(Keep::new(Duration::from_micros(5000000)).errors(Duration::from_micros(1000000)))
+fn with_cache(cache: &Cache, door: &TokenStream) -> TokenStream {
+    let ttl = duration(cache.ttl_micros);
+    let errors = cache.errors_micros.map(duration).map(|errors| quote!(.errors(#errors)));
+    let stale = cache.stale_if_error_micros.map(duration).map(|stale| quote!(.stale_if_error(#stale)));
+    quote!(.with_cache(#door::Keep::new(#ttl) #errors #stale))
 }
 
 // Output:

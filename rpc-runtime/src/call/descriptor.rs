@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::call::{Hedge, Response, Retry};
+use crate::call::{Hedge, Keep, Response, Retry};
 
 /// A service: the trait's name, its documentation and its methods.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,8 @@ pub struct MethodDescriptor {
     /// Which roles may call it, by the trait's word (`#[rpc(allow = "…")]`): a caller needs one of them. Empty if the trait
     /// does not say.
     pub allow: &'static [&'static str],
+    /// How long its callers keep its answers, unless they say otherwise.
+    pub cache: Option<Keep>,
     /// Which of the service's own errors, encoded, are worth another attempt.
     pub(crate) retry_on: Option<RetryOn>,
 }
@@ -97,6 +99,7 @@ impl MethodDescriptor {
             retry: None,
             hedge: None,
             allow: &[],
+            cache: None,
             retry_on: None,
         }
     }
@@ -209,6 +212,18 @@ impl MethodDescriptor {
     pub const fn with_allow(mut self, roles: &'static [&'static str]) -> Self {
         self.allow = roles;
         self
+    }
+
+    /// Sets how long its callers keep its answers.
+    #[must_use]
+    pub const fn with_cache(mut self, keep: Keep) -> Self {
+        self.cache = Some(keep);
+        self
+    }
+
+    /// Whether it asks for more than a single attempt of each call.
+    pub(crate) const fn has_policy(&self) -> bool {
+        self.retry.is_some() || self.hedge.is_some() || self.cache.is_some()
     }
 
     /// Sets which of the service's own errors are worth another attempt. An error is still encoded here: generated code

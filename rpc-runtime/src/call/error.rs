@@ -25,6 +25,8 @@ struct Inner {
     code: Code,
     delivery: Delivery,
     resend: bool,
+    /// A policy has ended it, and would end another attempt too.
+    held: bool,
     message: Cow<'static, str>,
     metadata: Metadata,
     peer: Option<Arc<str>>,
@@ -44,6 +46,7 @@ impl RpcError {
                 code,
                 delivery,
                 resend: false,
+                held: false,
                 message,
                 metadata,
                 peer,
@@ -81,6 +84,18 @@ impl RpcError {
     pub fn with_resend(mut self) -> Self {
         self.inner.resend = self.inner.delivery.is_harmless();
         self
+    }
+
+    /// Says that a policy of this side has stopped the call, and would stop the next attempt too.
+    #[must_use]
+    pub(crate) fn with_hold(mut self) -> Self {
+        self.inner.held = true;
+        self
+    }
+
+    /// Whether a policy of this side has stopped the call, and would stop the next attempt too.
+    pub(crate) fn is_held(&self) -> bool {
+        self.inner.held
     }
 
     /// Says whom the call was made to.
@@ -234,7 +249,7 @@ impl fmt::Display for RpcError {
 
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, resend, message, metadata, peer, attempts: _, history, source } =
+        let Inner { code, delivery, resend, held: _, message, metadata, peer, attempts: _, history, source } =
             &*self.inner;
         let mut shown = f.debug_struct("RpcError");
         shown.field("code", code).field("delivery", delivery).field("message", message);

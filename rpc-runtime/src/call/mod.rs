@@ -61,7 +61,7 @@ pub use metadata::{Entry, Metadata, MetadataError, Value};
 pub use options::CallOptions;
 pub use payload::Payload;
 pub use peer::Peer;
-pub use policy::{Backoff, Hedge, Retry, Wanted};
+pub use policy::{Backoff, Hedge, Keep, Retry, Wanted};
 pub use request::Request;
 pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};

@@ -102,6 +102,14 @@ impl CallOptions {
         self
     }
 
+    /// Makes each call, even if an answer to it is kept; what it brings is kept in its place. For reading one's own writes.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn anew(mut self) -> Self {
+        self.asked_mut().anew = true;
+        self
+    }
+
     fn asked_mut(&mut self) -> &mut Asked {
         Arc::make_mut(self.asked.get_or_insert_default())
     }

@@ -1,4 +1,4 @@
-//! Owns [`Retry`], [`Backoff`] and [`Hedge`]: what a trait, a caller or a file may ask for beyond a single attempt, and
+//! Owns [`Retry`], [`Backoff`], [`Hedge`] and [`Keep`]: what a trait, a caller or a file may ask for beyond a single attempt, and
 //! [`PushBack`], what a callee says about it. Does not decide anything: `policy` does.
 
 use std::borrow::Cow;
@@ -179,6 +179,40 @@ impl Default for Hedge {
     }
 }
 
+/// How long the answers of a method that reads are kept by those who call it: what a trait says with `cache(…)`. It has an
+/// effect where callers have the feature `cache`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Keep {
+    /// How long an answer stands for the method.
+    pub ttl: Duration,
+    /// How long the service's own errors do; `None` for not at all.
+    pub errors: Option<Duration>,
+    /// How long after that an answer may stand in where the callee fails.
+    pub stale_if_error: Duration,
+}
+
+impl Keep {
+    /// So long, ± 10 %.
+    pub const fn new(ttl: Duration) -> Self {
+        Self { ttl, errors: None, stale_if_error: Duration::ZERO }
+    }
+
+    /// Keeps the service's own errors too, for so long.
+    #[must_use]
+    pub const fn errors(mut self, ttl: Duration) -> Self {
+        self.errors = Some(ttl);
+        self
+    }
+
+    /// Lets an answer that has been too old for at most so long stand in where the callee fails.
+    #[must_use]
+    pub const fn stale_if_error(mut self, time: Duration) -> Self {
+        self.stale_if_error = time;
+        self
+    }
+}
+
 // ===== impl Wanted =====
 
 /// A policy that somebody wants, or wants not.
@@ -202,6 +236,21 @@ impl<T> Wanted<T> {
             Self::On(policy) => Some(policy),
         }
     }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> Wanted<U> {
+        match self {
+            Self::Off => Wanted::Off,
+            Self::On(policy) => Wanted::On(with(policy)),
+        }
+    }
+
+    pub(crate) const fn as_ref(&self) -> Wanted<&T> {
+        match self {
+            Self::Off => Wanted::Off,
+            Self::On(policy) => Wanted::On(policy),
+        }
+    }
 }
 
 /// What a caller wants of one call beyond a single attempt.
@@ -209,13 +258,16 @@ impl<T> Wanted<T> {
 pub(crate) struct Asked {
     pub(crate) retry: Option<Wanted<Retry>>,
     pub(crate) hedge: Option<Wanted<Hedge>>,
+    /// An answer that is kept is not wanted.
+    pub(crate) anew: bool,
 }
 
 impl Asked {
     /// What `over` says, and what `under` says where it leaves something open.
     pub(crate) fn merge(under: Option<&Arc<Self>>, over: Option<&Arc<Self>>) -> Option<Arc<Self>> {
         let (Some(low), Some(high)) = (under, over) else { return over.or(under).cloned() };
-        Some(Arc::new(Self { retry: high.retry.or(low.retry), hedge: high.hedge.or(low.hedge) }))
+        let (retry, hedge) = (high.retry.or(low.retry), high.hedge.or(low.hedge));
+        Some(Arc::new(Self { retry, hedge, anew: high.anew || low.anew }))
     }
 }
 

@@ -2,7 +2,7 @@
 //! decode: that is generated code's work, with `codec`.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::call::{
     Asked, CallOptions, Context, Deadline, Entry, Identity, Items, Metadata, MethodDescriptor, Payload, Peer,
     Value,
 };
+use crate::limits;
 
 /// A call on its way: from the client through its layers to a connection, and on the other side from the
 /// connection through the server's layers to the service.
@@ -264,6 +265,22 @@ impl Request {
         self.begin_by = Some(deadline);
     }
 
+    /// When nobody waits for the answer any more, or for the first movement of a stream, if it was asked for at `since` by a
+    /// policy that holds it up.
+    pub(crate) fn ends_by(&self, since: Instant) -> Deadline {
+        let own = Deadline::after(since, self.timeout().unwrap_or(limits::TIMEOUT));
+        let own = self.begin_by.unwrap_or(own);
+        Deadline::earlier(self.deadline, Some(own)).unwrap_or(own)
+    }
+
+    /// Takes what a policy has held it up from its time, unless that is fixed already.
+    pub(crate) fn shorten(&mut self, waited: Duration) {
+        if self.begin_by.is_none() {
+            let timeout = self.timeout().unwrap_or(limits::TIMEOUT);
+            self.timeout = Some(timeout.saturating_sub(waited));
+        }
+    }
+
     /// The same call once more, with the same bytes, for another attempt; `None` once items of a stream that its caller
     /// sends have been taken, since they are gone.
     pub fn again(&mut self) -> Option<Self> {
@@ -317,8 +334,7 @@ impl Request {
 
     /// Whether the caller or the method asks for more than a single attempt.
     pub(crate) fn has_policy(&self) -> bool {
-        self.asked.is_some()
-            || self.descriptor.is_some_and(|method| method.retry.is_some() || method.hedge.is_some())
+        self.asked.is_some() || self.descriptor.is_some_and(MethodDescriptor::has_policy)
     }
 
     /// Whether the call waits for a connection while there is none.

@@ -263,7 +263,7 @@ impl ChannelBuilder {
     fn build(self, address: Arc<str>, target: Target) -> Channel {
         let Self { config, caps, timeout, connect_timeout, services, policies, seed, .. } = self;
         let (token, plain_credentials) = (self.token, self.plain_credentials);
-        let policy_state = Arc::new(State::new(&policies, seed.unwrap_or_else(roll)));
+        let policy_state = Arc::new(State::new(&policies, seed.unwrap_or_else(roll), &address));
         let callbacks = (!services.is_empty()).then(|| Local::new(services));
         let reconnect = Mutex::new(Reconnect::new());
         Channel {

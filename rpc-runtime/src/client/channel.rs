@@ -14,7 +14,11 @@ use crate::client::core::{Attempt, Inner};
 use crate::client::line::{Place, Who};
 use crate::client::reconnect::Found;
 use crate::driver::Shared;
-use crate::policy::{Policies, PolicyTable};
+use crate::policy::breaker::Breaker;
+#[cfg(feature = "cache")]
+use crate::policy::cache::Cache;
+use crate::policy::limit::Limit;
+use crate::policy::{InForce, Policies, PolicyTable};
 
 /// A peer that calls can be made to: cheap to clone, and shared by all of its clones.
 ///
@@ -64,6 +68,23 @@ impl Channel {
     /// What holds for the calls of a service now, and who said so; it prints as TOML.
     pub fn in_force(&self, service: &'static ServiceDescriptor) -> PolicyTable {
         PolicyTable::new(self.policies(), service, self.inner.timeout)
+    }
+
+    /// The circuit breaker before the calls of a method, `"Service.method"`, if policies put one there: to see what it knows, or
+    /// to hold it open or closed. It stays the same one until its settings change.
+    pub fn breaker(&self, method: &str) -> Option<Breaker> {
+        InForce::guards(&self.policies(), &self.inner.policy_state, method).0
+    }
+
+    /// The limit before the calls of a method, if policies put one there.
+    pub fn limit(&self, method: &str) -> Option<Limit> {
+        InForce::guards(&self.policies(), &self.inner.policy_state, method).1
+    }
+
+    /// Where the answers of a method are kept, if any are: to see how it is used, or to forget them.
+    #[cfg(feature = "cache")]
+    pub fn cache(&self, method: &str) -> Option<Cache> {
+        self.inner.policy_state.guards.cache_near(method)
     }
 
     /// Makes no further calls on the present connection, lets those under way finish and closes it. A later call makes

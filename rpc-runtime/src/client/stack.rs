@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use crate::call::{CallResult, Caller, Request, RpcError};
 use crate::client::channel::Channel;
 use crate::client::in_flight::InFlight;
-use crate::policy::{Deadlined, Hedged, Retried};
+use crate::policy::{Deadlined, Hedged, InForce, Maybe, Retried};
 
 impl Caller for Channel {
     type Error = RpcError;
@@ -20,15 +20,29 @@ impl Caller for Channel {
             return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
         }
         let policies = self.inner.policies();
-        let in_force = policies.for_call(&request);
+        let state = &self.inner.policy_state;
+        let in_force = InForce::new(&policies, state, &request);
         in_force.apply(&mut request);
         if !in_force.needs_stack() {
             return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
         }
-        let state = &self.inner.policy_state;
-        let purse = state.purse(policies.budget_for(&request));
-        let hedged = Hedged::new(Direct(self.clone()), in_force.hedge, purse.clone(), Arc::clone(state));
+        let purse = state.purse(policies.budget_of(request.method()));
+        let direct = Direct(self.clone());
+        let limited = match &in_force.limit {
+            Some(limit) => Maybe::With(limit.around(direct)),
+            None => Maybe::Without(direct),
+        };
+        let guarded = match &in_force.breaker {
+            Some(breaker) => Maybe::With(breaker.around_last(limited)),
+            None => Maybe::Without(limited),
+        };
+        let hedged = Hedged::new(guarded, in_force.hedge, purse.clone(), Arc::clone(state));
         let retried = Retried::new(hedged, in_force.retry, purse, Arc::clone(state));
+        #[cfg(feature = "cache")]
+        let retried = match in_force.cache {
+            Some((cache, terms)) => Maybe::With(cache.around_on(terms, retried)),
+            None => Maybe::Without(retried),
+        };
         let stack = Deadlined::new(retried, self.inner.timeout);
         ChannelFuture(Kind::Stack(Box::pin(stack.call(request))))
     }

@@ -1,5 +1,5 @@
 //! What may be done about a call beyond sending it once: how long it may take, whether it is tried again, whether it goes
-//! out twice. Does not know bytes or sockets, and makes no connections.
+//! out twice, whether it goes out at all. Does not know bytes or sockets, and makes no connections.
 //!
 //! # Glossary
 //!
@@ -8,7 +8,7 @@
 //!   the serving side `handler`, a [`Handler`](crate::Handler) around a `Handler`.
 //! - The **settings** of a policy say how much of it is wanted. They come from the caller, from a channel's [`Policies`] or
 //!   from the trait, and may change while calls run. What a policy remembers, its **state**, belongs to the channel and
-//!   survives that.
+//!   survives that. A breaker, a limit or a cache is there once for each place that says one: the channel, a service, a method.
 //! - An **attempt** is one sending of a call, a **retry** an attempt after a failed one, a **hedge** an attempt beside one
 //!   that has no answer yet. A **resend** is of a call that no handler saw and which the same bytes may carry elsewhere.
 //! - The **back-off** is the wait before a retry. **Push-back** is what a callee says about it.
@@ -40,9 +40,9 @@
 //! 1. the call itself ([`CallOptions`](crate::CallOptions), or the methods of [`Call`](crate::Call));
 //! 2. its client (`client.with(options)`);
 //! 3. the channel's policies for the method, then for the service;
-//! 4. the trait (`#[rpc(retry(…))]`);
+//! 4. the trait (`#[rpc(retry(…), hedge(…), cache(…))]`);
 //! 5. the channel's policies for everything;
-//! 6. what is built in: no retries, no hedges, 10 s.
+//! 6. what is built in: no retries, no hedges, no breaker, no limit, no cache, 10 s.
 //!
 //! So whoever knows more of the method wins, and operators win over authors about the same thing; what holds for everything
 //! is for methods of which nobody has said anything. There is one word that is stronger: a policy that is off for everything
@@ -59,13 +59,17 @@ mod clock;
 mod config;
 mod deadline;
 mod dice;
+mod guards;
 mod hedge;
+mod in_force;
 pub mod limit;
+mod maybe;
 mod retry;
 #[cfg(test)]
 mod scripted;
 mod settings;
 pub mod shed;
+mod shown;
 mod state;
 mod table;
 mod written;
@@ -79,5 +83,7 @@ pub use table::PolicyTable;
 pub(crate) use clock::now;
 pub(crate) use deadline::Deadlined;
 pub(crate) use hedge::Hedged;
+pub(crate) use in_force::InForce;
+pub(crate) use maybe::Maybe;
 pub(crate) use retry::Retried;
 pub(crate) use state::State;

@@ -1,10 +1,15 @@
-//! Owns [`Policies`], what a channel says of its calls, and [`InForce`], what holds for one of them. Pure. Does not read
-//! files.
+//! Owns [`Policies`], what a channel says of its calls. Does not read files, and does not decide what holds for one of them
+//! (`in_force`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Hedge, MethodDescriptor, Request, Retry, Wanted};
+use crate::call::{Hedge, Retry, Wanted};
+use crate::policy::breaker::BreakerConfig;
+#[cfg(feature = "cache")]
+use crate::policy::cache::CacheConfig;
+use crate::policy::limit::LimitConfig;
 use crate::policy::retry::Budget;
 
 /// What is said of some calls: all of a channel's, those of a service or of a method. What it leaves open, others decide:
@@ -18,6 +23,11 @@ pub struct Policy {
     pub(crate) retry: Option<Wanted<Retry>>,
     pub(crate) hedge: Option<Wanted<Hedge>>,
     pub(crate) budget: Option<Budget>,
+    // Behind a pointer each, because every call has a policy of its own on its way through the levels.
+    pub(crate) breaker: Option<Wanted<Arc<BreakerConfig>>>,
+    pub(crate) limit: Option<Wanted<Arc<LimitConfig>>>,
+    #[cfg(feature = "cache")]
+    pub(crate) cache: Option<Wanted<Arc<CacheConfig>>>,
 }
 
 impl Policy {
@@ -30,6 +40,10 @@ impl Policy {
             retry: None,
             hedge: None,
             budget: None,
+            breaker: None,
+            limit: None,
+            #[cfg(feature = "cache")]
+            cache: None,
         }
     }
 
@@ -87,6 +101,53 @@ impl Policy {
     #[must_use]
     pub const fn budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// Puts a circuit breaker before the channel: one for all of these calls, however many methods they are of. One that is
+    /// said of a service or a method takes the place of the channel's for its calls.
+    #[must_use]
+    pub fn breaker(mut self, config: BreakerConfig) -> Self {
+        self.breaker = Some(Wanted::On(Arc::new(config)));
+        self
+    }
+
+    /// Puts no breaker before these calls.
+    #[must_use]
+    pub fn no_breaker(mut self) -> Self {
+        self.breaker = Some(Wanted::Off);
+        self
+    }
+
+    /// Puts a limit before the channel: one for all of these calls together, in place of the channel's.
+    #[must_use]
+    pub fn limit(mut self, config: LimitConfig) -> Self {
+        self.limit = Some(Wanted::On(Arc::new(config)));
+        self
+    }
+
+    /// Puts no limit before these calls.
+    #[must_use]
+    pub fn no_limit(mut self) -> Self {
+        self.limit = Some(Wanted::Off);
+        self
+    }
+
+    /// Keeps the answers of these calls, as far as their methods are idempotent: only say it of methods that read. If the
+    /// configuration names methods, it is for those alone. Answers share the channel's memory, unless this has
+    /// [`bytes`](CacheConfig::bytes) or a [`policy`](CacheConfig::policy) of its own.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn cache(mut self, config: CacheConfig) -> Self {
+        self.cache = Some(Wanted::On(Arc::new(config)));
+        self
+    }
+
+    /// Keeps no answers of these calls, whatever the trait says.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn no_cache(mut self) -> Self {
+        self.cache = Some(Wanted::Off);
         self
     }
 }
@@ -163,7 +224,7 @@ impl Policies {
     }
 
     /// Whose budget within the channel's is for this method.
-    fn budget_of<'a>(&self, full_name: &'a str) -> Option<&'a str> {
+    pub(crate) fn budget_of<'a>(&self, full_name: &'a str) -> Option<&'a str> {
         let has_budget = |policy: Option<&Policy>| policy.is_some_and(|policy| policy.budget.is_some());
         let service = service_of(full_name);
         let method = has_budget(self.methods.get(full_name)).then_some(full_name);
@@ -175,155 +236,26 @@ impl Policies {
         self.everything == Policy::new() && self.services.is_empty() && self.methods.is_empty()
     }
 
-    /// What holds for a call.
-    pub(crate) fn for_call(&self, request: &Request) -> InForce {
-        let [timeout, idle_timeout, total_timeout] = request.own_timeouts();
-        let asked = request.asked().copied().unwrap_or_default();
-        let (retry, hedge) = (asked.retry, asked.hedge);
-        let call = Policy { timeout, idle_timeout, total_timeout, retry, hedge, budget: None };
-        self.told(&call, request.method(), request.descriptor()).in_force()
+    /// What is said of a service.
+    pub(super) fn of_service(&self, name: &str) -> Option<&Policy> {
+        self.services.get(name)
     }
 
-    /// Whose budget within the channel's a call is for.
-    pub(crate) fn budget_for<'a>(&self, request: &'a Request) -> Option<&'a str> {
-        self.budget_of(request.method())
+    /// What is said of a method, of its service and of everything.
+    pub(super) fn of(&self, full_name: &str) -> [Option<&Policy>; 3] {
+        let service = self.services.get(service_of(full_name));
+        [self.methods.get(full_name), service, Some(&self.everything)]
     }
 
-    /// What is said of a method of which its caller says `call`, and by whom.
-    pub(super) fn told(
-        &self,
-        call: &Policy,
-        full_name: &str,
-        method: Option<&'static MethodDescriptor>,
-    ) -> Told {
-        let levels = Levels {
-            above: [
-                (Origin::Call, Some(call)),
-                (Origin::Method, self.methods.get(full_name)),
-                (Origin::Service, self.services.get(service_of(full_name))),
-            ],
-            method,
-            everything: &self.everything,
-        };
-        let is_idempotent = method.is_some_and(|method| method.idempotent);
-        Told {
-            timeout: levels.first(|policy| policy.timeout, |method| method.timeout),
-            idle_timeout: levels.first(|policy| policy.idle_timeout, |method| method.idle_timeout),
-            total_timeout: levels.first(|policy| policy.total_timeout, |method| method.total_timeout),
-            retry: levels.wanted(|policy| policy.retry, |method| method.retry),
-            hedge: match levels.wanted(|policy| policy.hedge, |method| method.hedge) {
-                (Some(_), _) if !is_idempotent => (None, Origin::NotIdempotent),
-                told => told,
-            },
-        }
+    /// All that is said, with what it is said of.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (String, &Policy)> {
+        let services = self.services.iter().map(|(name, policy)| (format!("{name}."), policy));
+        let methods = self.methods.iter().map(|(name, policy)| (name.clone(), policy));
+        std::iter::once((String::new(), &self.everything)).chain(services).chain(methods)
     }
 }
 
 /// The service's part of a full name.
 fn service_of(full_name: &str) -> &str {
     full_name.rsplit_once('.').map_or("", |(service, _)| service)
-}
-
-/// Who decides, the first one first.
-struct Levels<'a> {
-    above: [(Origin, Option<&'a Policy>); 3],
-    method: Option<&'static MethodDescriptor>,
-    everything: &'a Policy,
-}
-
-impl Levels<'_> {
-    fn above<T>(&self, of: impl Fn(&Policy) -> Option<T>) -> Option<(T, Origin)> {
-        self.above.iter().find_map(|(origin, policy)| Some((of((*policy)?)?, *origin)))
-    }
-
-    /// What the first one says that says anything.
-    fn first<T>(
-        &self,
-        of: impl Fn(&Policy) -> Option<T>,
-        declared: impl Fn(&MethodDescriptor) -> Option<T>,
-    ) -> (Option<T>, Origin) {
-        let told = self
-            .above(&of)
-            .or_else(|| Some((declared(self.method?)?, Origin::Trait)))
-            .or_else(|| Some((of(self.everything)?, Origin::Everything)));
-        told.map_or((None, Origin::BuiltIn), |(value, origin)| (Some(value), origin))
-    }
-
-    /// The same of what can be turned off: that it is off for everything is stronger than the trait.
-    fn wanted<T>(
-        &self,
-        of: impl Fn(&Policy) -> Option<Wanted<T>>,
-        declared: impl Fn(&MethodDescriptor) -> Option<T>,
-    ) -> (Option<T>, Origin) {
-        if self.above(&of).is_none() && matches!(of(self.everything), Some(Wanted::Off)) {
-            return (None, Origin::Everything);
-        }
-        let (wanted, origin) = self.first(of, |method| declared(method).map(Wanted::On));
-        (wanted.and_then(Wanted::on), origin)
-    }
-}
-
-/// Who has said what holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Origin {
-    Call,
-    Method,
-    Service,
-    Trait,
-    Everything,
-    BuiltIn,
-    /// It was asked for, and cannot be had.
-    NotIdempotent,
-}
-
-/// What is said of a call, and by whom. Without a time, what the channel was built with holds.
-pub(super) struct Told {
-    pub(super) timeout: (Option<Duration>, Origin),
-    pub(super) idle_timeout: (Option<Duration>, Origin),
-    pub(super) total_timeout: (Option<Duration>, Origin),
-    pub(super) retry: (Option<Retry>, Origin),
-    pub(super) hedge: (Option<Hedge>, Origin),
-}
-
-impl Told {
-    const fn in_force(&self) -> InForce {
-        InForce {
-            timeout: self.timeout.0,
-            idle_timeout: self.idle_timeout.0,
-            total_timeout: self.total_timeout.0,
-            retry: self.retry.0,
-            hedge: self.hedge.0,
-        }
-    }
-}
-
-/// What holds for one call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct InForce {
-    /// None for what the channel was built with.
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) total_timeout: Option<Duration>,
-    pub(crate) retry: Option<Retry>,
-    pub(crate) hedge: Option<Hedge>,
-}
-
-impl InForce {
-    /// Whether the call needs more than the channel itself.
-    pub(crate) const fn needs_stack(&self) -> bool {
-        self.retry.is_some() || self.hedge.is_some()
-    }
-
-    /// Writes the times into the call.
-    pub(crate) const fn apply(&self, request: &mut Request) {
-        if let Some(timeout) = self.timeout {
-            request.set_timeout(timeout);
-        }
-        if let Some(timeout) = self.idle_timeout {
-            request.set_idle_timeout(timeout);
-        }
-        if let Some(timeout) = self.total_timeout {
-            request.set_total_timeout(timeout);
-        }
-    }
 }

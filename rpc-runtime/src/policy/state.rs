@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::limits;
 use crate::policy::dice::Dice;
+use crate::policy::guards::Guards;
 use crate::policy::hedge::Latency;
 use crate::policy::retry::{Account, Purse};
 use crate::policy::settings::Policies;
@@ -19,14 +20,17 @@ pub(crate) struct State {
     /// Those of services and methods that have a budget of their own, by their names.
     further: RwLock<BTreeMap<String, Arc<Account>>>,
     pub(super) dice: Dice,
+    pub(crate) guards: Guards,
     methods: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
 }
 
 impl State {
-    pub(crate) fn new(policies: &Policies, seed: u64) -> Self {
+    /// Of a channel to this address.
+    pub(crate) fn new(policies: &Policies, seed: u64, address: &Arc<str>) -> Self {
         let account = Arc::new(Account::new(policies.channel_budget()));
         let (further, dice, methods) = (RwLock::default(), Dice::new(seed), RwLock::default());
-        let state = Self { account, further, dice, methods };
+        let guards = Guards::new(Arc::clone(address));
+        let state = Self { account, further, dice, guards, methods };
         state.set(policies);
         state
     }
@@ -34,6 +38,7 @@ impl State {
     /// The settings are these from now on.
     pub(crate) fn set(&self, policies: &Policies) {
         self.account.set(policies.channel_budget());
+        self.guards.set(policies);
         let mut further = self.further.write();
         let mut known = std::mem::take(&mut *further);
         for (name, budget) in policies.further_budgets() {

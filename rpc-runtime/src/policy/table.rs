@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Backoff, Hedge, Retry, ServiceDescriptor};
+use crate::call::{MethodDescriptor, ServiceDescriptor, Wanted};
 use crate::limits;
-use crate::policy::retry::Budget;
-use crate::policy::settings::{Origin, Policies, Policy, Told};
+#[cfg(feature = "cache")]
+use crate::policy::cache::StoreConfig;
+use crate::policy::in_force::{Origin, Told};
+use crate::policy::settings::{Policies, Policy};
+use crate::policy::shown::{Shown, Time};
 use crate::policy::written::Key;
 
 /// What holds for the calls of a service, and who said so: [`Channel::in_force`](crate::Channel::in_force) gives it.
@@ -22,6 +25,8 @@ use crate::policy::written::Key;
 /// timeout = "10s"  # the channel
 /// retry = { attempts = 3, base = "50ms", cap = "2s", backoff = "full" }  # the trait
 /// hedge = false  # built in
+/// breaker = false  # built in
+/// limit = { concurrency = 64, queue = 1024 }  # the method
 /// ```
 #[derive(Clone, Debug)]
 pub struct PolicyTable {
@@ -40,7 +45,8 @@ impl PolicyTable {
         Self { policies, service, timeout }
     }
 
-    fn method(&self, f: &mut fmt::Formatter<'_>, told: &Told, has_stream: bool) -> fmt::Result {
+    fn method(&self, f: &mut fmt::Formatter<'_>, told: &Told<'_>, method: &MethodDescriptor) -> fmt::Result {
+        let has_stream = method.sends || method.takes;
         let timeout = told.timeout.0.unwrap_or(self.timeout);
         let of_channel = |(time, origin): (Option<Duration>, Origin)| match time {
             Some(_) => origin.text(),
@@ -60,9 +66,34 @@ impl PolicyTable {
             (None, origin) => writeln!(f, "retry = false  # {}", origin.text())?,
         }
         match told.hedge {
-            (Some(hedge), origin) => writeln!(f, "hedge = {}  # {}", Shown(hedge), origin.text()),
-            (None, origin) => writeln!(f, "hedge = false  # {}", origin.text()),
+            (Some(hedge), origin) => writeln!(f, "hedge = {}  # {}", Shown(hedge), origin.text())?,
+            (None, origin) => writeln!(f, "hedge = false  # {}", origin.text())?,
         }
+        guard(f, "breaker", told.breaker.0.map(|config| Shown(&**config)), told.breaker.1)?;
+        guard(f, "limit", told.limit.0.map(|config| Shown(&**config)), told.limit.1)?;
+        #[cfg(feature = "cache")]
+        {
+            let own = self.policies.of(method.full_name)[0].and_then(|policy| policy.cache.clone()?.on());
+            let store = own.map_or_else(StoreConfig::default, |config| config.store());
+            guard(f, "cache", told.cache.0.as_ref().map(|terms| Shown((terms, store))), told.cache.1)?;
+        }
+        Ok(())
+    }
+
+    /// The breaker, limit and cache that are said of a service or of everything: one for all methods, which theirs is no copy
+    /// of.
+    fn shared(f: &mut fmt::Formatter<'_>, policy: &Policy, origin: &str) -> fmt::Result {
+        if let Some(Wanted::On(config)) = &policy.breaker {
+            writeln!(f, "breaker = {}  # {origin}", Shown(&**config))?;
+        }
+        if let Some(Wanted::On(config)) = &policy.limit {
+            writeln!(f, "limit = {}  # {origin}", Shown(&**config))?;
+        }
+        #[cfg(feature = "cache")]
+        if let Some(Wanted::On(config)) = &policy.cache {
+            writeln!(f, "cache = {}  # {origin}", Shown((config.terms(), config.store())))?;
+        }
+        Ok(())
     }
 }
 
@@ -72,18 +103,43 @@ impl fmt::Display for PolicyTable {
         writeln!(f, "[default]")?;
         writeln!(f, "budget = {}  # {}", Shown(self.policies.channel_budget()), origin.text())?;
         let name = Key(self.service.name);
-        for (_, budget) in self.policies.further_budgets().filter(|(of, _)| *of == self.service.name) {
-            write!(f, "\n[service.{name}]\nbudget = {}  # the service\n", Shown(budget))?;
+        let [.., everything] = self.policies.of("");
+        Self::shared(f, everything.unwrap_or(&Policy::new()), Origin::Everything.text())?;
+        if let Some(service) = self.policies.of_service(self.service.name) {
+            writeln!(f, "\n[service.{name}]")?;
+            if let Some(budget) = service.budget {
+                writeln!(f, "budget = {}  # the service", Shown(budget))?;
+            }
+            Self::shared(f, service, Origin::Service.text())?;
         }
         for method in self.service.methods {
-            let told = self.policies.told(&Policy::new(), method.full_name, Some(method));
+            let call = Policy::new();
+            let told = Told::of(&self.policies, &call, method.full_name, Some(method));
             writeln!(f, "\n[service.{name}.{}]", Key(method.name))?;
-            self.method(f, &told, method.sends || method.takes)?;
+            self.method(f, &told, method)?;
             for (_, budget) in self.policies.further_budgets().filter(|(of, _)| *of == method.full_name) {
                 writeln!(f, "budget = {}  # the method", Shown(budget))?;
             }
         }
         Ok(())
+    }
+}
+
+/// What is before the calls of a method. What it shares with others stands where they share it, and here as a comment: a line
+/// of its own would be one of its own when it is read back.
+fn guard(
+    f: &mut fmt::Formatter<'_>,
+    key: &str,
+    shown: Option<impl fmt::Display>,
+    origin: Origin,
+) -> fmt::Result {
+    let text = origin.text();
+    match shown {
+        Some(shown) if [Origin::Service, Origin::Everything].contains(&origin) => {
+            writeln!(f, "# {key} = {shown}  # {text}")
+        }
+        Some(shown) => writeln!(f, "{key} = {shown}  # {text}"),
+        None => writeln!(f, "{key} = false  # {text}"),
     }
 }
 
@@ -97,60 +153,6 @@ impl Origin {
             Self::Everything => "the default",
             Self::BuiltIn => "built in",
             Self::NotIdempotent => "asked for, but the method is not idempotent",
-        }
-    }
-}
-
-/// A time in the largest unit that leaves nothing over.
-struct Time(Duration);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.as_micros();
-        let units = [(3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];
-        let unit = units.into_iter().find(|(size, _)| micros > 0 && micros.is_multiple_of(*size));
-        let (size, unit) = unit.unwrap_or((1, "us"));
-        write!(f, "\"{}{unit}\"", micros / size)
-    }
-}
-
-/// A setting as TOML has it.
-struct Shown<T>(T);
-
-impl fmt::Display for Shown<Retry> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Retry { attempts, base, cap, backoff } = self.0;
-        let name = backoff.name();
-        let (base, cap) = (Time(base), Time(cap));
-        write!(f, "{{ attempts = {attempts}, base = {base}, cap = {cap}, backoff = \"{name}\"")?;
-        if let Backoff::Proportional { alpha, t_max, jitter } = backoff {
-            write!(f, ", alpha = {alpha}, t_max = {}, jitter = {jitter}", Time(t_max))?;
-        }
-        f.write_str(" }")
-    }
-}
-
-impl fmt::Display for Shown<Hedge> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Hedge { after: Some(after), percentile: Some(percent) } => {
-                write!(f, "{{ after = {}, percentile = {percent} }}", Time(after))
-            }
-            Hedge { after: Some(after), percentile: None } => write!(f, "{{ after = {} }}", Time(after)),
-            Hedge { after: None, percentile: Some(percent) } => write!(f, "{{ percentile = {percent} }}"),
-            Hedge { after: None, percentile: None } => f.write_str("false"),
-        }
-    }
-}
-
-impl fmt::Display for Shown<Budget> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Budget::Window { ratio, floor_min, floor_max } => {
-                write!(f, "{{ ratio = {ratio}, floor_min = {floor_min}, floor_max = {floor_max} }}")
-            }
-            Budget::Tokens { tokens, ratio } => write!(f, "{{ tokens = {tokens}, ratio = {ratio} }}"),
-            Budget::Unlimited => f.write_str("false"),
         }
     }
 }

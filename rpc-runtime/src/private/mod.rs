@@ -38,7 +38,7 @@ pub use travel::{Value, View};
 
 pub use crate::call::{
     ArgumentDescriptor, Backoff, Batch, CallOptions, CallResult, Caller, Handler, HandlerFuture, Hedge,
-    Items, MethodDescriptor, Payload, Request, Retry, RpcError, Service, ServiceDescriptor, Streaming,
+    Items, Keep, MethodDescriptor, Payload, Request, Retry, RpcError, Service, ServiceDescriptor, Streaming,
 };
 #[cfg(feature = "testing")]
 pub use crate::testing::{
@@ -68,3 +68,25 @@ macro_rules! __when_testing {
 }
 
 pub use __when_testing as when_testing;
+
+/// What a trait with `cache(…)` needs, told to whoever has not got it: silence would be a cache that keeps nothing.
+#[cfg(feature = "cache")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_cache {
+    () => {};
+}
+
+/// What a trait with `cache(…)` needs, told to whoever has not got it: silence would be a cache that keeps nothing.
+#[cfg(not(feature = "cache"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __needs_cache {
+    () => {
+        ::core::compile_error!(
+            "`cache` is part of the feature `cache` of traitwire: add it in Cargo.toml, or remove `cache`"
+        );
+    };
+}
+
+pub use __needs_cache as needs_cache;

@@ -47,6 +47,10 @@ pub trait Store {
     async fn for_one_role(&self);
     #[rpc(idempotent, allow("admin", "spiffe://shop/ops", "eu-west_1.ops"), retry)]
     async fn for_some_roles(&self) -> u8;
+    #[rpc(idempotent, cache(ttl = "5s"))]
+    async fn kept(&self) -> Answer<u8>;
+    #[rpc(idempotent, retry, cache(ttl = "5s", errors = "1s", stale_if_error = "1h"))]
+    async fn kept_long(&self, key: &str) -> u8;
     #[rpc(idempotent, hedge, retry)]
     fn items(&self) -> impl Stream<Item = Result<u8, StoreError>>;
 }

@@ -82,7 +82,7 @@ impl Breaker {
 
     fn with_observer(config: BreakerConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let dice = Dice::new(config.seed.unwrap_or_else(roll));
-        let name = Arc::clone(&config.name);
+        let name = config.name();
         let settings = Arc::new(Settings { config, dice, observer });
         let whole = Circuit::new(&settings, name);
         Self { inner: Arc::new(Inner { settings, whole, methods: RwLock::default() }) }
@@ -90,7 +90,13 @@ impl Breaker {
 
     /// A caller that makes its calls through `caller` as long as this breaker lets it.
     pub fn around<C: Caller>(&self, caller: C) -> BreakerCaller<C> {
-        BreakerCaller { breaker: self.clone(), inner: caller }
+        BreakerCaller { breaker: self.clone(), inner: caller, is_last: false }
+    }
+
+    /// The same, where nobody else could take the calls: those that it stops are not tried again, since they would meet it
+    /// again.
+    pub(crate) fn around_last<C: Caller>(&self, caller: C) -> BreakerCaller<C> {
+        BreakerCaller { breaker: self.clone(), inner: caller, is_last: true }
     }
 
     /// What it does with calls. One that has been open for long enough is open until the next call, which is a probe.
@@ -156,7 +162,7 @@ impl Breaker {
             return Arc::clone(&inner.whole);
         }
         let new = || {
-            let name = format!("{} {method}", inner.settings.config.name);
+            let name = format!("{} {method}", inner.settings.config.name());
             let circuit = Circuit::new(&inner.settings, name.into());
             let whole = inner.whole.machine.lock();
             if whole.is_held() {
@@ -254,7 +260,7 @@ struct Admitted {
 
 impl Admitted {
     fn end(mut self, result: &CallResult) {
-        let verdict = (self.circuit.settings.config.classify)(result);
+        let verdict = self.circuit.settings.config.verdict(result);
         if let Some(permit) = self.permit.take() {
             self.circuit.end(permit, verdict);
         }
@@ -278,6 +284,7 @@ impl Drop for Admitted {
 pub struct BreakerCaller<C> {
     breaker: Breaker,
     inner: C,
+    is_last: bool,
 }
 
 impl<C: Caller> Caller for BreakerCaller<C> {
@@ -288,7 +295,8 @@ impl<C: Caller> Caller for BreakerCaller<C> {
         let circuit = self.breaker.circuit(request.method());
         let deadline = request.deadline();
         // Nothing is sent before its first poll, and that is behind the breaker.
-        BreakerCall { inner: self.inner.call(request), state: State::New { circuit, deadline } }
+        let state = State::New { circuit, deadline };
+        BreakerCall { inner: self.inner.call(request), is_last: self.is_last, state }
     }
 }
 
@@ -296,6 +304,7 @@ impl<C: Caller> Caller for BreakerCaller<C> {
 #[must_use = "futures do nothing unless polled"]
 pub struct BreakerCall<F> {
     inner: F,
+    is_last: bool,
     state: State,
 }
 
@@ -321,6 +330,7 @@ impl<F: Future<Output = CallResult> + Unpin> Future for BreakerCall<F> {
             }
             State::New { circuit, .. } => match circuit.admit() {
                 Ok(admitted) => this.state = State::Admitted(admitted),
+                Err(error) if this.is_last => return Poll::Ready(Err(error.with_hold())),
                 Err(error) => return Poll::Ready(Err(error)),
             },
             State::Done => return Poll::Pending,

@@ -23,32 +23,34 @@ use crate::policy::breaker::window::Extent;
 /// ```
 #[derive(Clone)]
 pub struct BreakerConfig {
-    pub(super) name: Arc<str>,
-    pub(super) extent: Extent,
-    pub(super) min_calls: u64,
-    pub(super) ratio: f64,
-    pub(super) slow: Option<Slow>,
-    pub(super) open: Duration,
-    pub(super) open_most: Duration,
-    pub(super) probes: u32,
-    pub(super) per_method: bool,
+    /// None for one that whoever uses it finds.
+    name: Option<Arc<str>>,
+    pub(in crate::policy) extent: Extent,
+    pub(in crate::policy) min_calls: u64,
+    pub(in crate::policy) ratio: f64,
+    pub(in crate::policy) slow: Option<Slow>,
+    pub(in crate::policy) open: Duration,
+    pub(in crate::policy) open_most: Duration,
+    pub(in crate::policy) probes: u32,
+    pub(in crate::policy) per_method: bool,
     pub(super) seed: Option<u64>,
-    pub(super) classify: Classify,
+    /// None for [`Verdict::of`].
+    classify: Option<Classify>,
 }
 
 /// Which calls are slow, and how many of them are too many.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slow {
-    pub(super) after: Duration,
-    pub(super) ratio: f64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::policy) struct Slow {
+    pub(in crate::policy) after: Duration,
+    pub(in crate::policy) ratio: f64,
 }
 
-pub(super) type Classify = Arc<dyn Fn(&CallResult) -> Verdict + Send + Sync>;
+type Classify = Arc<dyn Fn(&CallResult) -> Verdict + Send + Sync>;
 
 impl Default for BreakerConfig {
     fn default() -> Self {
         Self {
-            name: Arc::from("breaker"),
+            name: None,
             extent: Extent::Time { buckets: limits::BREAKER_BUCKETS, width: limits::BREAKER_BUCKET },
             min_calls: limits::BREAKER_MIN_CALLS,
             ratio: limits::BREAKER_RATIO,
@@ -58,7 +60,7 @@ impl Default for BreakerConfig {
             probes: limits::BREAKER_PROBES,
             per_method: false,
             seed: None,
-            classify: Arc::new(Verdict::of),
+            classify: None,
         }
     }
 }
@@ -72,7 +74,7 @@ impl BreakerConfig {
     /// What the breaker is called in errors, in the log and by its observer: the endpoint's name or address.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
     }
 
@@ -161,8 +163,24 @@ impl BreakerConfig {
     /// Says what counts as a failure, in place of [`Verdict::of`].
     #[must_use]
     pub fn classify(mut self, classify: impl Fn(&CallResult) -> Verdict + Send + Sync + 'static) -> Self {
-        self.classify = Arc::new(classify);
+        self.classify = Some(Arc::new(classify));
         self
+    }
+
+    /// What the breaker is called.
+    pub(super) fn name(&self) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| Arc::from("breaker"))
+    }
+
+    /// Called so, unless it has a name.
+    pub(in crate::policy) fn named_by_default(mut self, name: impl FnOnce() -> Arc<str>) -> Self {
+        self.name.get_or_insert_with(name);
+        self
+    }
+
+    /// What the end of a call says.
+    pub(super) fn verdict(&self, result: &CallResult) -> Verdict {
+        self.classify.as_ref().map_or_else(|| Verdict::of(result), |classify| classify(result))
     }
 }
 
@@ -174,6 +192,34 @@ const fn share(ratio: f64) -> f64 {
         f64::EPSILON
     } else {
         ratio
+    }
+}
+
+/// Two that classify by functions of their own are the same if it is the same function.
+impl PartialEq for BreakerConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            extent,
+            min_calls,
+            ratio,
+            slow,
+            open,
+            open_most,
+            probes,
+            per_method,
+            seed,
+            classify,
+        } = self;
+        let is_classified_alike = match (classify, &other.classify) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (one, two) => one.is_none() && two.is_none(),
+        };
+        is_classified_alike
+            && (name, extent, min_calls, ratio)
+                == (&other.name, &other.extent, &other.min_calls, &other.ratio)
+            && (slow, open, open_most) == (&other.slow, &other.open, &other.open_most)
+            && (probes, per_method, seed) == (&other.probes, &other.per_method, &other.seed)
     }
 }
 

@@ -33,3 +33,5 @@ pub use crate::observe::BreakerState;
 pub use caller::{Breaker, BreakerCall, BreakerCaller, BreakerSnapshot};
 pub use config::BreakerConfig;
 pub use verdict::Verdict;
+
+pub(in crate::policy) use window::Extent;

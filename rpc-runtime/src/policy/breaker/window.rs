@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How the latest calls are chosen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Extent {
+pub(in crate::policy) enum Extent {
     /// Those of the last `buckets` stretches of time of this length, the present one included.
     Time { buckets: usize, width: Duration },
     /// The last so many.

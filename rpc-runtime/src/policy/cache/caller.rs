@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, Response, RpcError, roll};
+use crate::call::{CallResult, Caller, Code, Delivery, Request, Response, RpcError, roll};
 use crate::limits;
 use crate::observe::{CacheUse, Observer};
-use crate::policy::cache::config::CacheConfig;
+use crate::policy::cache::config::{CacheConfig, Terms};
 use crate::policy::cache::entry::{Age, Entry};
 use crate::policy::cache::flight::{Flights, Follower, Leader, Outcome, Role};
 use crate::policy::cache::key::Key;
@@ -66,15 +66,21 @@ impl Cache {
     }
 
     fn with_observer(config: CacheConfig, observer: Option<Arc<dyn Observer>>) -> Self {
-        let store = Store::new(config.policy, config.bytes);
-        let dice = Dice::new(config.seed.unwrap_or_else(roll));
+        let settings = config.store();
+        let store = Store::new(settings.policy(), settings.bytes());
+        let dice = Dice::new(settings.seed.unwrap_or_else(roll));
         let (flights, counts) = (Arc::default(), Default::default());
         Self { inner: Arc::new(Inner { config, store, flights, dice, counts, observer }) }
     }
 
     /// A caller that asks this cache before it calls `caller`.
     pub fn around<C: Caller>(&self, caller: C) -> CacheCaller<C> {
-        CacheCaller { cache: self.clone(), inner: caller }
+        CacheCaller { cache: self.clone(), terms: None, inner: caller }
+    }
+
+    /// The same for calls whose answers are kept on these terms, whatever its own methods are.
+    pub(crate) fn around_on<C: Caller>(&self, terms: Terms, caller: C) -> CacheCaller<C> {
+        CacheCaller { cache: self.clone(), terms: Some(terms), inner: caller }
     }
 
     /// Forgets all answers. Calls under way may still put theirs in.
@@ -104,11 +110,11 @@ impl Cache {
     }
 
     /// An answer that is worth keeping or sharing, and whether it is kept.
-    fn enter(&self, key: &Key, ttl: Duration, response: Response) -> Arc<Entry> {
-        let Inner { config, store, dice, .. } = &*self.inner;
-        let ttl = if response.is_app_error() { config.errors } else { Some(ttl) };
+    fn enter(&self, key: &Key, times: Times, response: Response) -> Arc<Entry> {
+        let Inner { store, dice, .. } = &*self.inner;
+        let ttl = if response.is_app_error() { times.errors } else { Some(times.ttl) };
         let fresh = ttl.unwrap_or_default().mul_f64(dice.throw().around_one(limits::CACHE_JITTER));
-        let entry = Arc::new(Entry::new(now(), key.clone(), response, fresh, config.stale));
+        let entry = Arc::new(Entry::new(now(), key.clone(), response, fresh, times.stale));
         if ttl.is_some() {
             store.put(key, Arc::clone(&entry));
         }
@@ -149,6 +155,8 @@ fn is_own(error: &RpcError) -> bool {
 #[derive(Clone, Debug)]
 pub struct CacheCaller<C> {
     cache: Cache,
+    /// None for those that the cache's configuration has for its methods.
+    terms: Option<Terms>,
     inner: C,
 }
 
@@ -157,15 +165,18 @@ impl<C: Caller> Caller for CacheCaller<C> {
     type Future = CacheCall<C>;
 
     fn call(&self, request: Request) -> Self::Future {
-        let Some(ttl) = self.cache.inner.config.ttl(&request) else {
+        let method = request.descriptor().filter(|method| Terms::may_keep(method));
+        let named = || method.and_then(|method| self.cache.inner.config.named(method.full_name));
+        let Some(terms) = self.terms.clone().or_else(named) else {
             return CacheCall {
                 cache: self.cache.clone(),
                 inner: self.inner.clone(),
                 state: State::Passing(self.inner.call(request)),
             };
         };
-        let key = Key::of(&request, &self.cache.inner.config.varies);
-        let asked = Asked { request, key, ttl, since: None };
+        let key = Key::of(&request, &terms.varies);
+        let times = Times { ttl: terms.ttl, errors: terms.errors, stale: terms.stale };
+        let asked = Asked { request, key, times, since: None };
         CacheCall { cache: self.cache.clone(), inner: self.inner.clone(), state: State::Asking(asked) }
     }
 }
@@ -188,17 +199,25 @@ pub struct CacheCall<C: Caller> {
 /// ```
 enum State<F> {
     Asking(Asked),
-    Leading { call: F, leader: Option<Leader>, key: Key, ttl: Duration, old: Option<Arc<Entry>> },
+    Leading { call: F, leader: Option<Leader>, key: Key, times: Times, old: Option<Arc<Entry>> },
     Following { asked: Asked, follower: Follower, old: Option<Arc<Entry>>, sleep: Pin<Box<Sleep>> },
     Passing(F),
     Done,
+}
+
+/// How long what comes of a call is kept: an answer, the service's own error, and either after that.
+#[derive(Clone, Copy)]
+struct Times {
+    ttl: Duration,
+    errors: Option<Duration>,
+    stale: Duration,
 }
 
 /// A call that is not made yet.
 struct Asked {
     request: Request,
     key: Key,
-    ttl: Duration,
+    times: Times,
     /// Since when it has been waiting for somebody else's.
     since: Option<Instant>,
 }
@@ -207,33 +226,35 @@ impl<C: Caller> CacheCall<C> {
     fn ask(&mut self, mut asked: Asked) -> Option<CallResult> {
         let now = now();
         let cache = &self.cache.inner;
-        let old = match cache.store.get(&asked.key) {
+        let is_anew = asked.request.asked().is_some_and(|wanted| wanted.anew);
+        let kept = if is_anew { None } else { cache.store.get(&asked.key) };
+        let old = match kept {
             Some(entry) if entry.age(now) == Age::Fresh => {
                 self.cache.count(CacheUse::Hit);
                 return Some(Ok(entry.response()));
             }
             old => old.filter(|entry| entry.age(now) == Age::Stale),
         };
-        let leader = match cache.flights.join(&asked.key) {
+        // One that was asked for before may not know what this caller has done since.
+        let role = if is_anew { Role::Alone } else { cache.flights.join(&asked.key) };
+        let leader = match role {
             Role::Leader(leader) => Some(leader),
             Role::Alone => None,
             Role::Follower(follower) => {
                 let since = *asked.since.get_or_insert(now);
-                let own = Deadline::after(since, asked.request.timeout().unwrap_or(limits::TIMEOUT));
-                let until = Deadline::earlier(asked.request.deadline(), Some(own)).unwrap_or(own);
+                let until = asked.request.ends_by(since);
                 let sleep = Box::pin(tokio::time::sleep_until(until.instant().into()));
                 self.state = State::Following { asked, follower, old, sleep };
                 return None;
             }
         };
         self.cache.count(CacheUse::Miss);
-        let Asked { mut request, key, ttl, since } = asked;
+        let Asked { mut request, key, times, since } = asked;
         if let Some(since) = since {
             // What it has waited for somebody else is part of its time.
-            let timeout = request.timeout().unwrap_or(limits::TIMEOUT);
-            request.set_timeout(timeout.saturating_sub(now.saturating_duration_since(since)));
+            request.shorten(now.saturating_duration_since(since));
         }
-        self.state = State::Leading { call: self.inner.call(request), leader, key, ttl, old };
+        self.state = State::Leading { call: self.inner.call(request), leader, key, times, old };
         None
     }
 
@@ -242,12 +263,12 @@ impl<C: Caller> CacheCall<C> {
         &self,
         result: CallResult,
         leader: Option<Leader>,
-        (key, ttl): (&Key, Duration),
+        (key, times): (&Key, Times),
         old: Option<&Arc<Entry>>,
     ) -> CallResult {
         match result {
             Ok(response) => {
-                let (attempts, entry) = (response.attempts(), self.cache.enter(key, ttl, response));
+                let (attempts, entry) = (response.attempts(), self.cache.enter(key, times, response));
                 if let Some(leader) = leader {
                     leader.land(|| Outcome::Answer(Arc::clone(&entry)));
                 }
@@ -296,12 +317,12 @@ impl<C: Caller> Future for CacheCall<C> {
                         return Poll::Ready(result);
                     }
                 }
-                State::Leading { mut call, leader, key, ttl, old } => {
+                State::Leading { mut call, leader, key, times, old } => {
                     let Poll::Ready(result) = Pin::new(&mut call).poll(cx) else {
-                        this.state = State::Leading { call, leader, key, ttl, old };
+                        this.state = State::Leading { call, leader, key, times, old };
                         return Poll::Pending;
                     };
-                    return Poll::Ready(this.landed(result, leader, (&key, ttl), old.as_ref()));
+                    return Poll::Ready(this.landed(result, leader, (&key, times), old.as_ref()));
                 }
                 State::Following { asked, follower, old, mut sleep } => match follower.poll_outcome(cx) {
                     Poll::Ready(Outcome::Given) => this.state = State::Asking(asked),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::call::Request;
+use crate::call::{Keep, MethodDescriptor};
 use crate::limits;
 use crate::policy::cache::key::Varies;
 
@@ -19,15 +19,27 @@ use crate::policy::cache::key::Varies;
 ///     .bytes(16 * 1024 * 1024)
 ///     .policy(CachePolicy::Arc);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CacheConfig {
-    ttl: Duration,
+    terms: Terms,
     methods: BTreeMap<String, Duration>,
-    pub(super) errors: Option<Duration>,
-    pub(super) stale: Duration,
-    pub(super) varies: Varies,
-    pub(super) bytes: usize,
-    pub(super) policy: CachePolicy,
+    store: StoreConfig,
+}
+
+/// How long the answers of a method are kept, and which of its calls are the same.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Terms {
+    pub(in crate::policy) ttl: Duration,
+    pub(in crate::policy) errors: Option<Duration>,
+    pub(in crate::policy) stale: Duration,
+    pub(in crate::policy) varies: Varies,
+}
+
+/// What answers are kept in; nothing said is the default.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(in crate::policy) struct StoreConfig {
+    pub(in crate::policy) bytes: Option<usize>,
+    pub(in crate::policy) policy: Option<CachePolicy>,
     pub(super) seed: Option<u64>,
 }
 
@@ -49,24 +61,21 @@ pub enum CachePolicy {
 
 impl CacheConfig {
     /// Keeps answers for so long, ± 10 %, so that what was asked for together does not expire together.
-    pub const fn new(ttl: Duration) -> Self {
-        Self {
-            ttl,
-            methods: BTreeMap::new(),
-            errors: None,
-            stale: Duration::ZERO,
-            varies: Varies::All,
-            bytes: limits::CACHE_BYTES,
-            policy: CachePolicy::WTinyLfu,
-            seed: None,
-        }
+    pub fn new(ttl: Duration) -> Self {
+        let terms = Terms::of(Keep::new(ttl));
+        Self { terms, methods: BTreeMap::new(), store: StoreConfig::default() }
+    }
+
+    /// One that is asked about each call by itself, and keeps its answers so.
+    pub(in crate::policy) fn of_store(store: StoreConfig) -> Self {
+        Self { store, ..Self::new(Duration::ZERO) }
     }
 
     /// Keeps the answers of this method, `"Service.method"`. Name only methods that read: one that is not marked as
     /// `idempotent`, that is oneway or that has a stream is not cached, whether it is named or not.
     #[must_use]
     pub fn method(self, name: impl Into<String>) -> Self {
-        let ttl = self.ttl;
+        let ttl = self.terms.ttl;
         self.method_for(name, ttl)
     }
 
@@ -81,7 +90,7 @@ impl CacheConfig {
     /// default.
     #[must_use]
     pub fn errors(mut self, ttl: Duration) -> Self {
-        self.errors = Some(ttl.min(limits::CACHE_TTL_MOST));
+        self.terms.errors = Some(ttl.min(limits::CACHE_TTL_MOST));
         self
     }
 
@@ -89,7 +98,7 @@ impl CacheConfig {
     /// `resource_exhausted`, `internal`, `unknown` or `data_loss`. Off by default.
     #[must_use]
     pub const fn stale_if_error(mut self, time: Duration) -> Self {
-        self.stale = time;
+        self.terms.stale = time;
         self
     }
 
@@ -97,35 +106,93 @@ impl CacheConfig {
     /// who calls. By default all do, but for the trace context.
     #[must_use]
     pub fn vary_on<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.varies = Varies::On(keys.into_iter().map(Into::into).collect());
+        self.terms.varies = Varies::On(keys.into_iter().map(Into::into).collect());
         self
     }
 
     /// How many bytes answers take together, with their keys; 64 MiB. One that takes more than an eighth is not kept.
     #[must_use]
     pub const fn bytes(mut self, bytes: usize) -> Self {
-        self.bytes = bytes;
+        self.store.bytes = Some(bytes);
         self
     }
 
     /// What goes when there is no room; [`CachePolicy::WTinyLfu`].
     #[must_use]
     pub const fn policy(mut self, policy: CachePolicy) -> Self {
-        self.policy = policy;
+        self.store.policy = Some(policy);
         self
     }
 
     /// Draws its jitter from this seed, so that simulations repeat.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.store.seed = Some(seed);
         self
     }
 
-    /// How long the answer to a call is kept; `None` if it is not.
-    pub(super) fn ttl(&self, request: &Request) -> Option<Duration> {
-        let method = request.descriptor()?;
-        let is_kept = method.idempotent && !method.oneway && !method.sends && !method.takes;
-        self.methods.get(request.method()).copied().filter(|_| is_kept)
+    /// What holds for the answers of a method: of those that are named, if any are.
+    pub(in crate::policy) fn terms_of(&self, full_name: &str) -> Option<Terms> {
+        if self.methods.is_empty() { Some(self.terms.clone()) } else { self.named(full_name) }
+    }
+
+    /// What holds for the answers of a method that is named.
+    pub(super) fn named(&self, full_name: &str) -> Option<Terms> {
+        let ttl = *self.methods.get(full_name)?;
+        Some(Terms { ttl, ..self.terms.clone() })
+    }
+
+    /// The same for so long.
+    #[cfg(feature = "config")]
+    pub(in crate::policy) fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.terms.ttl = ttl.min(limits::CACHE_TTL_MOST);
+        self
+    }
+
+    pub(in crate::policy) const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(in crate::policy) const fn store(&self) -> StoreConfig {
+        self.store
+    }
+}
+
+impl Terms {
+    /// What a trait says of a method.
+    pub(in crate::policy) fn of(keep: Keep) -> Self {
+        let most = |time: Duration| time.min(limits::CACHE_TTL_MOST);
+        let (ttl, errors) = (most(keep.ttl), keep.errors.map(most));
+        Self { ttl, errors, stale: keep.stale_if_error, varies: Varies::All }
+    }
+
+    /// Whether answers of a method can be kept at all: it may be left out, and its answer comes in one piece.
+    pub(in crate::policy) const fn may_keep(method: &MethodDescriptor) -> bool {
+        method.idempotent && !method.oneway && !method.sends && !method.takes
+    }
+}
+
+impl StoreConfig {
+    pub(in crate::policy) fn bytes(&self) -> usize {
+        self.bytes.unwrap_or(limits::CACHE_BYTES)
+    }
+
+    pub(in crate::policy) fn policy(&self) -> CachePolicy {
+        self.policy.unwrap_or_default()
+    }
+}
+
+impl CachePolicy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::WTinyLfu, Self::Lru, Self::Lfu, Self::Arc];
+
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WTinyLfu => "w-tinylfu",
+            Self::Lru => "lru",
+            Self::Lfu => "lfu",
+            Self::Arc => "arc",
+        }
     }
 }

@@ -52,7 +52,7 @@ pub(super) enum Outcome {
 pub(super) enum Role {
     Leader(Leader),
     Follower(Follower),
-    /// Another call under way has the same short key.
+    /// Another call under way has the same short key, or is not good enough.
     Alone,
 }
 

@@ -1,6 +1,7 @@
 //! Owns [`Key`]: which calls are the same. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::call::Request;
 
@@ -15,12 +16,12 @@ pub(super) struct Key {
 }
 
 /// Which metadata counts.
-#[derive(Clone, Debug)]
-pub(super) enum Varies {
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::policy) enum Varies {
     /// All but what is known to tell nothing about the answer.
     All,
     /// These, and secrets, because they say who calls.
-    On(Vec<String>),
+    On(Arc<[String]>),
 }
 
 /// Metadata that differs from call to call and never changes an answer: trace context (W3C).
@@ -97,7 +98,7 @@ mod tests {
     fn order_and_traces_do_not_and_secrets_always_do() {
         let of =
             |metadata: &[(&'static str, &str, bool)], varies| Key::of(&request("S.m", b"", metadata), varies);
-        let on_tenant = Varies::On(vec!["tenant".to_owned()]);
+        let on_tenant = Varies::On([String::from("tenant")].into());
         let blue = [("tenant", "blue", false), ("colour", "x", false)];
         let turned = [("colour", "x", false), ("tenant", "blue", false), ("traceparent", "00-1", false)];
         assert_eq!(of(&blue, &Varies::All), of(&turned, &Varies::All));

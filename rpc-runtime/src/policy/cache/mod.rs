@@ -39,3 +39,7 @@ mod trial;
 pub use crate::observe::CacheUse;
 pub use caller::{Cache, CacheCall, CacheCaller, CacheSnapshot};
 pub use config::{CacheConfig, CachePolicy};
+
+pub(in crate::policy) use config::StoreConfig;
+pub(crate) use config::Terms;
+pub(in crate::policy) use key::Varies;

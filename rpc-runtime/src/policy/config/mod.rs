@@ -1,5 +1,6 @@
-//! Policies from TOML (feature `config`): `reader` finds what is said and where, `values` what the values mean, `mistake`
-//! tells what is wrong; `rules` reads those of [`access`](crate::policy::access) in the same way. Does not watch files, and does not decide what holds.
+//! Policies from TOML (feature `config`): `reader` finds what is said and where, `values` and `guards` what the values mean, `mistake`
+//! tells what is wrong; `rules` reads those of [`access`](crate::policy::access) in the same way. Does not watch files, and does
+//! not decide what holds.
 //!
 //! ```toml
 //! [default]                       # for methods of which nobody says anything
@@ -24,10 +25,14 @@
 //! | `retry` | `true`, `false`, or `attempts`, `base`, `cap`, `backoff` (`full`, `equal`, `decorrelated`, `grpc`, `proportional`), and with `proportional` also `alpha`, `t_max`, `jitter` |
 //! | `hedge` | `true`, `false`, or `after`, `percentile` |
 //! | `budget` | `false` for none, or `ratio`, `floor_min`, `floor_max`; or `tokens`, `ratio` for gRPC's form |
+//! | `breaker` | `true`, `false`, or `window`, `buckets`, `last_calls`, `min_calls`, `ratio`, `slow`, `slow_ratio`, `open`, `open_most`, `probes`, `per_method` |
+//! | `limit` | `false`, or `concurrency`, `adaptive` (`least`, `most`), `rate`, `burst`, `queue` |
+//! | `cache` | `false`, or `ttl`, `errors`, `stale_if_error`, `vary_on`, `bytes`, `policy` (feature `cache`) |
 //!
 //! What is left out of a table has its default. A method whose name is one of these keys is out of reach of its service's
 //! section; say it in code.
 
+mod guards;
 mod mistake;
 mod reader;
 mod rules;

@@ -1,5 +1,7 @@
 //! Owns [`Reader`]: the walk through the tables of a text, with the line of each mistake. Does not know what the values of
-//! policies mean (`values`).
+//! policies mean (`values`, `guards`).
+
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -8,7 +10,8 @@ use crate::policy::config::mistake::{ConfigError, Mistake, unknown};
 use crate::policy::settings::{Policies, Policy};
 
 /// What a section may say.
-const KEYS: &[&str] = &["timeout", "idle_timeout", "total_timeout", "retry", "hedge", "budget"];
+const KEYS: &[&str] =
+    &["timeout", "idle_timeout", "total_timeout", "retry", "hedge", "budget", "breaker", "limit", "cache"];
 const TOP: &[&str] = &["default", "service"];
 
 /// Reads a text, and notes all that is wrong with it.
@@ -99,6 +102,12 @@ impl<'t> Reader<'t> {
                 "retry" => policy.retry = self.retry(at),
                 "hedge" => policy.hedge = self.hedge(at),
                 "budget" => policy.budget = self.budget(at),
+                "breaker" => policy.breaker = self.breaker(at).map(|wanted| wanted.map(Arc::new)),
+                "limit" => policy.limit = self.limit(at).map(|wanted| wanted.map(Arc::new)),
+                #[cfg(feature = "cache")]
+                "cache" => policy.cache = self.cache(at).map(|wanted| wanted.map(Arc::new)),
+                #[cfg(not(feature = "cache"))]
+                "cache" => self.cache(at),
                 _ => match (value.get_ref().as_table(), &mut methods) {
                     (Some(method), Some(methods)) => methods.push((name, method)),
                     _ => self.note(&full, key.span().start, unknown(name, KEYS)),

@@ -150,7 +150,7 @@ impl Reader<'_> {
         Some(Budget::Window { ratio: ratio.unwrap_or(limits::BUDGET_RATIO), floor_min, floor_max })
     }
 
-    fn table<'a>(&mut self, at: At<'a>, takes: &str) -> Option<&'a toml::de::DeTable<'a>> {
+    pub(super) fn table<'a>(&mut self, at: At<'a>, takes: &str) -> Option<&'a toml::de::DeTable<'a>> {
         let table = at.value.as_table();
         if table.is_none() {
             self.wrong(at, &format!("takes {takes}"));
@@ -159,7 +159,7 @@ impl Reader<'_> {
     }
 
     /// A time: a whole number and its unit.
-    fn time(&mut self, at: At<'_>) -> Option<Duration> {
+    pub(super) fn time(&mut self, at: At<'_>) -> Option<Duration> {
         let time = at.value.as_str().and_then(time);
         if time.is_none() {
             self.wrong(at, "takes a whole number and a unit, such as \"250ms\" (`us`, `ms`, `s`, `m`, `h`)");
@@ -167,7 +167,7 @@ impl Reader<'_> {
         time
     }
 
-    fn whole(&mut self, at: At<'_>, range: RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn whole(&mut self, at: At<'_>, range: RangeInclusive<u32>) -> Option<u32> {
         let whole = number(at.value).filter(|number| number.fract() == 0.0 && (0.0..=1e9).contains(number));
         let whole = whole.map(|number| number as u32).filter(|number| range.contains(number));
         if whole.is_none() {
@@ -177,7 +177,7 @@ impl Reader<'_> {
         whole
     }
 
-    fn number(&mut self, at: At<'_>, range: RangeInclusive<f64>) -> Option<f64> {
+    pub(super) fn number(&mut self, at: At<'_>, range: RangeInclusive<f64>) -> Option<f64> {
         let number = number(at.value).filter(|number| range.contains(number));
         if number.is_none() {
             let (least, most) = (range.start(), range.end());
@@ -186,7 +186,7 @@ impl Reader<'_> {
         number
     }
 
-    fn wrong(&mut self, at: At<'_>, reason: &str) {
+    pub(super) fn wrong(&mut self, at: At<'_>, reason: &str) {
         self.note(at.key, at.offset, reason.to_owned());
     }
 }

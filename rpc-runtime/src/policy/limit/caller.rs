@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, RpcError};
-use crate::limits;
+use crate::call::{CallResult, Caller, Code, Delivery, Request, RpcError};
 use crate::observe::{HeldBack, Observer};
 use crate::policy::clock::now;
 use crate::policy::limit::config::LimitConfig;
@@ -60,7 +59,7 @@ impl Limit {
 
     fn with_observer(config: LimitConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let (places, refused) = (Places::new(config.gate(now(), false)), AtomicU64::new(0));
-        Self { inner: Arc::new(Inner { name: config.name, places, refused, observer }) }
+        Self { inner: Arc::new(Inner { name: config.name(), places, refused, observer }) }
     }
 
     /// A caller that makes its calls through `caller`, as many as this limit lets it.
@@ -158,8 +157,7 @@ impl<C: Caller> LimitCall<C> {
             Entered::At(place) => self.state = State::Running(self.inner.call(request), place),
             Entered::Waits(waiting) => {
                 let since = now();
-                let own = Deadline::after(since, request.timeout().unwrap_or(limits::TIMEOUT));
-                let until = Deadline::earlier(request.deadline(), Some(own)).unwrap_or(own);
+                let until = request.ends_by(since);
                 let sleep = Box::pin(tokio::time::sleep_until(until.instant().into()));
                 self.state = State::Waiting { request, waiting, since, sleep };
             }
@@ -170,8 +168,7 @@ impl<C: Caller> LimitCall<C> {
 
     /// Its turn has come: the time that it has waited is taken from its own.
     fn start(&mut self, mut request: Request, waited: Duration, place: Place) {
-        let timeout = request.timeout().unwrap_or(limits::TIMEOUT);
-        request.set_timeout(timeout.saturating_sub(waited));
+        request.shorten(waited);
         self.state = State::Running(self.inner.call(request), place);
     }
 }

@@ -19,16 +19,18 @@ use crate::policy::limit::sample::Bounds;
 /// let paced = LimitConfig::rate(100.0, 10).with_concurrency(16);   // 100 a second, 10 of them at once
 /// let adaptive = LimitConfig::adaptive(1..=500);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LimitConfig {
-    pub(super) name: Arc<str>,
-    work: Work,
-    rate: Option<(f64, u32)>,
-    queue: usize,
+    /// None for one that whoever uses it finds.
+    name: Option<Arc<str>>,
+    pub(in crate::policy) work: Work,
+    pub(in crate::policy) rate: Option<(f64, u32)>,
+    pub(in crate::policy) queue: usize,
 }
 
-#[derive(Clone, Debug)]
-enum Work {
+/// How many calls may be at work.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::policy) enum Work {
     Unlimited,
     Fixed(usize),
     Adaptive(Bounds),
@@ -82,7 +84,18 @@ impl LimitConfig {
     /// What the limit is called in errors.
     #[must_use]
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
+        self
+    }
+
+    /// What the limit is called.
+    pub(super) fn name(&self) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| Arc::from("limit"))
+    }
+
+    /// Called so, unless it has a name.
+    pub(in crate::policy) fn named_by_default(mut self, name: impl FnOnce() -> Arc<str>) -> Self {
+        self.name.get_or_insert_with(name);
         self
     }
 
@@ -98,6 +111,6 @@ impl LimitConfig {
     }
 
     fn with_work(work: Work) -> Self {
-        Self { name: Arc::from("limit"), work, rate: None, queue: limits::LIMIT_QUEUE }
+        Self { name: None, work, rate: None, queue: limits::LIMIT_QUEUE }
     }
 }

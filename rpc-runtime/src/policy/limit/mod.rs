@@ -35,6 +35,7 @@ mod trial;
 pub use caller::{Limit, LimitCall, LimitCaller, LimitSnapshot};
 pub use config::LimitConfig;
 
+pub(in crate::policy) use config::Work;
 pub(in crate::policy) use gate::Gate;
 pub(in crate::policy) use places::{Entered, Place, Places, Waiting};
-pub(in crate::policy) use sample::Said;
+pub(in crate::policy) use sample::{Bounds, Said};

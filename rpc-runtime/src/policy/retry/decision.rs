@@ -18,6 +18,8 @@ pub(crate) struct Failure {
     /// It is the service's own error, and says that another attempt may succeed.
     pub(super) retry_on: bool,
     pub(super) push_back: PushBack,
+    /// A policy has stopped it, and would stop the next one.
+    pub(super) is_held: bool,
 }
 
 /// What follows from it.
@@ -89,7 +91,7 @@ impl Decider {
         if failure.push_back == PushBack::Never {
             return Verdict::End(Why::PushedBack);
         }
-        if !failure.may_be_mended(self.is_idempotent) {
+        if failure.is_held || !failure.may_be_mended(self.is_idempotent) {
             return Verdict::End(Why::Final);
         }
         let overload = failure.code == Code::RESOURCE_EXHAUSTED;
@@ -126,6 +128,7 @@ impl Failure {
             resend: error.is_resend(),
             retry_on: false,
             push_back: PushBack::of(error.metadata()),
+            is_held: error.is_held(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Failure {
             resend: false,
             retry_on: true,
             push_back: PushBack::of(response.metadata()),
+            is_held: false,
         }
     }
 
@@ -191,7 +195,7 @@ mod tests {
     }
 
     fn failure(code: Code, delivery: Delivery) -> Failure {
-        Failure { code, delivery, resend: false, retry_on: false, push_back: PushBack::None }
+        Failure { code, delivery, resend: false, retry_on: false, push_back: PushBack::None, is_held: false }
     }
 
     fn first(failure: &Failure, is_idempotent: bool) -> Verdict {

@@ -16,7 +16,13 @@ trait Service {
     fn items(&self) -> impl Stream<Item = Result<u8, String>>;
     #[rpc(idempotent, retry_on = |_| true)]
     async fn opened(&self) -> impl Stream<Item = u8>;
-    #[rpc(idempotent, retry, hedge)]
+    #[rpc(cache(ttl = "5s"))]
+    async fn kept(&self) -> u8;
+    #[rpc(idempotent, oneway, cache(ttl = "5s"))]
+    async fn told(&self);
+    #[rpc(idempotent, cache(ttl = "5s"))]
+    async fn parts(&self, parts: Streaming<u8>) -> u8;
+    #[rpc(idempotent, retry, hedge, cache(ttl = "5s"))]
     async fn right(&self) -> u8;
 }
 

@@ -22,6 +22,10 @@ trait Service {
     async fn unit(&self);
     #[rpc(idempotent, hedge(attempts = 2))]
     async fn elsewhere(&self);
+    #[rpc(idempotent, cache)]
+    async fn for_ever(&self) -> u8;
+    #[rpc(idempotent, cache(ttl = 5, bytes = 3))]
+    async fn five(&self) -> u8;
     #[rpc(retry_on)]
     async fn empty(&self) -> Result<(), String>;
     #[rpc(attempts = 3)]
