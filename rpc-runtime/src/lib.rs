@@ -37,7 +37,8 @@
 //! | hedges, where they are asked for | at the 95th percentile of the last 30 s | [`Hedge`], `#[rpc(hedge(…))]` |
 //! | retries and hedges of a channel, in any 10 s | 0.2 × calls + clamp(0.1 × calls/s, 1, 10) × 10 | [`policy::Budget`] |
 //! | keepalive | a ping after 20 s of silence, 10 s for the answer | `keepalive`, `no_keepalive` |
-//! | a write that does not move | 30 s | [`ServerBuilder::write_stall`] |
+//! | frames that move nothing | 16,384 at once, one a millisecond beyond | `vain_frames` of both builders |
+//! | a write that moves by less than a kilobyte | 30 s | [`ServerBuilder::write_stall`] |
 //! | grace of a shutdown | 30 s | [`ServerBuilder::grace`] |
 //!
 //! # Features

@@ -151,6 +151,18 @@ pub const UNSENT: u32 = 64 * 1024;
 /// Pings that a peer may have unanswered. An honest one has one.
 pub const PINGS: usize = 16;
 
+/// Frames that move nothing which a peer may send at once: pings and their answers, farewells, frames to be skipped, and
+/// CANCEL and CREDIT about calls that are over. As many as calls of a peer may be open, since each may be given up while its
+/// answer is under way.
+pub const VAIN: u32 = OPEN;
+
+/// How often one more of them may come: ten times as often as a side pings that does nothing else, at
+/// [`KEEPALIVE_LEAST`].
+pub const VAIN_EVERY: Duration = Duration::from_millis(1);
+
+/// How many more may come with each frame that moves something: a stream that ends may have so many grants under way.
+pub const VAIN_FORGIVEN: u32 = 8;
+
 /// What the buffers that a thread keeps for the next payloads may take together, in bytes; each is at most
 /// [`INLINE_PAYLOAD`] large. It suffices for a thousand calls in flight of a kilobyte each. Those that it keeps for
 /// segments of output, each at most twice [`SEGMENT`], may take as much.
@@ -173,6 +185,10 @@ pub const STARTS: usize = 64;
 /// Connections that a server serves at a time. Each costs a descriptor and some kilobytes; 10,000 fit the usual limit
 /// of descriptors with room to spare.
 pub const CONNECTIONS: usize = 10_000;
+
+/// How old connections must be that give way, where descriptors have run out and their peers have not said HELLO: an honest
+/// one says it within a round trip.
+pub const STRANGER: Duration = Duration::from_secs(1);
 
 /// Handshakes of transports that a server has under way at a time: beyond it the oldest one gives way. An honest one takes
 /// a few milliseconds, so strangers who never go on would have to come a hundred thousand a second to push it out; and
@@ -251,8 +267,12 @@ pub const FRAME_PROGRESS: Duration = Duration::from_secs(10);
 /// See [`FRAME_PROGRESS`]: 100 bytes a second is slower than any link that can carry calls.
 pub const FRAME_PROGRESS_BYTES: usize = 1_024;
 
-/// How long a write may make no progress before the connection closes.
+/// How long a write that stands still may take to move by [`WRITE_PROGRESS_BYTES`], or to its end, before the connection
+/// closes.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// See [`WRITE_STALL`]: a peer that takes a byte now and then would hold everything that waits behind it.
+pub const WRITE_PROGRESS_BYTES: usize = 1_024;
 
 /// How long a connection that has failed may take to send its last GOAWAY.
 pub const FAREWELL: Duration = Duration::from_secs(1);

@@ -138,6 +138,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 
 fn make(server: &Server, honest: &Honest, case: Case) {
     let before = at_rest(honest);
+    let began = Instant::now();
     server.program.forget_peak();
     let resident = server.program.resident();
     match &case.attack {
@@ -154,10 +155,16 @@ fn make(server: &Server, honest: &Honest, case: Case) {
             feels(peer, &case.effect);
         }
     }
+    let took = began.elapsed();
     let story = at_rest(honest);
     assert!(story.failures.is_empty(), "the honest client: {:?}", story.failures);
     assert!(story.longest < HONEST, "the honest client waited {:?}", story.longest);
     let grown = server.program.peak().saturating_sub(resident) / 1024;
+    // Seen with `--nocapture`.
+    println!(
+        "{:4} {:60} {took:8.1?}, honest calls {:8.1?}, {grown} MiB",
+        case.fault, case.name, story.longest
+    );
     assert!(grown <= case.memory, "it grew by {grown} MiB, where {} are allowed", case.memory);
     for (why, count) in &story.counts.refused {
         let earlier = before.counts.refused.get(why).copied().unwrap_or(0);

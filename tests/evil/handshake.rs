@@ -147,7 +147,7 @@ fn strangers_are_told_why_and_turned_away() {
 }
 
 /// The time that [`slow`] servers give to a handshake.
-const LIMIT: Duration = Duration::from_millis(300);
+const LIMIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn slow() -> Vec<Case> {
     fn told_after_the_limit(server: &Server, said: &[u8]) {
@@ -156,7 +156,7 @@ pub(crate) fn slow() -> Vec<Case> {
         peer.hear_greeting();
         let told = peer.hear().unwrap();
         assert_eq!((told.kind, told.values()[1].as_u64()), (GOAWAY, Some(4)), "{}", told.words());
-        assert!(told.words().contains("no HELLO from the peer within 300ms"), "{}", told.words());
+        assert!(told.words().contains("no HELLO from the peer within 1s"), "{}", told.words());
         peer.hear_end();
     }
     fn trickle(server: &Server) {
@@ -166,7 +166,7 @@ pub(crate) fn slow() -> Vec<Case> {
             // A HELLO of a quarter of a megabyte, in drops, for as long as anybody takes it.
             peer.say(&joined([&PREFACE[..], &[0, 4, 0, 0, HELLO, 0, 0, 0, 0, 0]]));
             while peer.say(&[0x80]) {
-                std::thread::park_timeout(LIMIT / 30);
+                std::thread::park_timeout(LIMIT / 100);
             }
         });
         ear.hear_greeting();
@@ -208,5 +208,5 @@ pub(crate) fn slow() -> Vec<Case> {
 
 #[test]
 fn slow_handshakes_end_in_time() {
-    attack(&["handshake_ms=300"], slow());
+    attack(&["handshake_ms=1000"], slow());
 }

@@ -7,10 +7,13 @@
 //!
 //! The programs are those of the same build; `TRAITWIRE_EVIL_BIN=target/release` takes them from there.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "what an attack cost is for whoever asks with `--nocapture`")]
 
 mod bodies;
 mod bytes;
 mod case;
+mod connections;
+mod floods;
 mod frames;
 mod handshake;
 mod honest;
@@ -19,3 +22,4 @@ mod items;
 mod parts;
 mod peer;
 mod server;
+mod slow;

@@ -9,8 +9,8 @@ use rmpv::Value;
 
 use crate::bytes::{self, PREFACE};
 
-/// How long a peer waits for what is to come at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a peer waits for what is to come at once, or at a frame's ten seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A frame that came.
 #[derive(Clone, Debug, PartialEq)]

@@ -53,3 +53,22 @@ async fn connections_beyond_the_limit_are_turned_away_with_a_word() {
     assert!(error.delivery().is_harmless() && error.message().contains("`connections`"), "{error}");
     first.close();
 }
+
+#[tokio::test]
+async fn strangers_give_way_to_who_says_hello() {
+    let served = serve_with("tcp://127.0.0.1:0", Hand::default(), |builder| builder.connections(2)).await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(served.uri.trim_start_matches("tcp://")).await.unwrap());
+    }
+    // Whether or not they are accepted by now, they come before it.
+    let first = Channel::connect(&served.uri).await.unwrap();
+    assert_eq!(call(&first, "Hand.echo", "x").await.unwrap(), b"x");
+    let mut told = Vec::new();
+    silent[0].read_to_end(&mut told).await.unwrap();
+    assert!(String::from_utf8_lossy(&told).contains("`connections`"), "{told:?}");
+    // It has said HELLO, and does not give way itself.
+    let second = Channel::connect(&served.uri).await.unwrap();
+    assert_eq!(call(&second, "Hand.echo", "x").await.unwrap(), b"x");
+    assert_eq!(call(&first, "Hand.echo", "x").await.unwrap(), b"x");
+}

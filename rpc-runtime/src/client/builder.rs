@@ -114,6 +114,13 @@ impl ChannelBuilder {
         self
     }
 
+    /// How many frames that move nothing the peer may send at once, and one a millisecond beyond: pings and their answers,
+    /// frames that are skipped, and what concerns calls that are over. 16,384.
+    pub const fn vain_frames(mut self, frames: u32) -> Self {
+        self.config.vain = frames;
+        self
+    }
+
     /// The largest arguments that are sent and the largest reply that is taken, in bytes; 16 MiB.
     pub const fn message(mut self, bytes: usize) -> Self {
         self.config.set_message(bytes);

@@ -240,6 +240,9 @@ impl Watch {
 }
 
 impl Lifecycle for Watch {
+    /// Calls find out by themselves: they wait for it.
+    fn introduced(&self) {}
+
     fn retired(&self) {
         self.lost(None);
     }

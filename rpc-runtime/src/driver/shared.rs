@@ -21,6 +21,9 @@ use crate::proto::{Body, CallRef, Connection, ConnectionError, OutgoingCall, Rec
 
 /// What a connection's owner wants to hear of its life. Called outside of the connection's lock.
 pub(crate) trait Lifecycle: Send + Sync + 'static {
+    /// The peer has said HELLO.
+    fn introduced(&self);
+
     /// No further calls are taken.
     fn retired(&self);
 

@@ -209,6 +209,7 @@ impl Task {
     fn after(&mut self, after: Aftermath) -> Option<Option<ConnectionError>> {
         if let Some(hello) = after.ready {
             self.starting.introduce(&hello.name, hello.instance);
+            self.lifecycle.introduced();
         }
         if after.retired {
             self.lifecycle.retired();

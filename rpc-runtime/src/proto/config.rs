@@ -48,6 +48,8 @@ pub struct Config {
     pub credit_spare: usize,
     /// How many names the peer may bind.
     pub names: u32,
+    /// How many frames that move nothing the peer may send at once.
+    pub vain: u32,
     /// How many calls wait for a place.
     pub queue: usize,
     /// How many bytes they hold together with large calls that wait for their answer.
@@ -84,6 +86,7 @@ impl Default for Config {
             credit: limits::CREDIT as u64,
             credit_spare: limits::CREDIT_SPARE,
             names: limits::NAMES,
+            vain: limits::VAIN,
             queue: limits::QUEUE,
             queue_bytes: limits::QUEUE_BYTES,
             assembly: limits::ASSEMBLY,

@@ -24,7 +24,7 @@ pub enum ConnectionError {
     HandshakeTimeout(Duration),
     /// A frame began and did not go on.
     FrameStalled,
-    /// A write did not move.
+    /// A write did not move, or by next to nothing.
     WriteStalled(Duration),
     /// The peer gave no sign of life.
     Dead(Duration),
@@ -62,7 +62,7 @@ impl fmt::Display for ConnectionError {
             Self::Told { code, text } => write!(f, "the peer ended it with {code}: {}", text.escape_debug()),
             Self::HandshakeTimeout(limit) => write!(f, "no HELLO from the peer within {limit:?}"),
             Self::FrameStalled => f.write_str("the peer began a frame and did not go on with it"),
-            Self::WriteStalled(limit) => write!(f, "the peer took no bytes for {limit:?}"),
+            Self::WriteStalled(limit) => write!(f, "the peer took next to no bytes for {limit:?}"),
             Self::Dead(limit) => write!(f, "the peer did not answer a ping within {limit:?}"),
             Self::Closed => f.write_str("the peer closed it"),
             Self::Transport(error) => f.write_str(error),
@@ -182,6 +182,11 @@ pub enum Misbehaviour {
         /// The limit.
         limit: usize,
     },
+    /// More frames that move nothing than this side puts up with.
+    TooManyVain {
+        /// The limit.
+        limit: u32,
+    },
 }
 
 impl Misbehaviour {
@@ -193,7 +198,8 @@ impl Misbehaviour {
             Self::TooManyCalls { .. }
             | Self::TooManyStreams { .. }
             | Self::TooManyNames { .. }
-            | Self::TooManyPings { .. } => Code::RESOURCE_EXHAUSTED,
+            | Self::TooManyPings { .. }
+            | Self::TooManyVain { .. } => Code::RESOURCE_EXHAUSTED,
             _ => Code::INTERNAL,
         }
     }
@@ -226,6 +232,12 @@ impl fmt::Display for Misbehaviour {
             Self::NameTooLong { got } => write!(f, "a method name of {got} bytes"),
             Self::UnboundName { got } => write!(f, "a call by number {got}, which no NAME bound"),
             Self::TooManyPings { limit } => write!(f, "more than {limit} unanswered pings"),
+            Self::TooManyVain { limit } => {
+                write!(
+                    f,
+                    "more than {limit} frames that move nothing, one a millisecond beyond (`vain_frames`)"
+                )
+            }
         }
     }
 }

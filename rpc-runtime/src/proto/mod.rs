@@ -31,7 +31,7 @@
 //! | `output` | framed bytes in their order, and what of them the transport took |
 //! | `bulk` | the rest of large payloads and the items of streams, framed turn by turn |
 //! | `unwritten` | the oneway calls whose last byte the transport has not taken |
-//! | `keepalive`, `progress` | whether the peer is alive, and whether it moves |
+//! | `keepalive`, `progress`, `vain` | whether the peer is alive, whether it moves, and how often it moves nothing |
 //!
 //! # Invariants, held by `tests/`
 //!
@@ -68,6 +68,7 @@ mod timer;
 mod tools;
 mod unfinished;
 mod unwritten;
+mod vain;
 
 pub use config::{Config, Side};
 pub use connection::Connection;

@@ -10,8 +10,8 @@ pub(super) struct Progress {
     write_stall: Duration,
     /// The bytes of the unfinished frame, and when they were counted.
     frame: Option<(usize, Instant)>,
-    /// Since when the transport has taken nothing.
-    blocked: Option<Instant>,
+    /// Since when the transport has taken next to nothing, and how many bytes it took.
+    blocked: Option<(Instant, usize)>,
 }
 
 impl Progress {
@@ -35,12 +35,17 @@ impl Progress {
 
     /// The transport takes no more for now.
     pub(super) fn blocked(&mut self, now: Instant) {
-        self.blocked.get_or_insert(now);
+        self.blocked.get_or_insert((now, 0));
     }
 
-    /// The transport took something; says whether it had been blocked.
-    pub(super) fn wrote(&mut self) -> bool {
-        self.blocked.take().is_some()
+    /// The transport took so many bytes, and perhaps all that there were; says whether it had been blocked.
+    pub(super) fn wrote(&mut self, bytes: usize, all: bool) -> bool {
+        let Some((_, taken)) = &mut self.blocked else { return false };
+        *taken = taken.saturating_add(bytes);
+        if all || *taken >= limits::WRITE_PROGRESS_BYTES {
+            self.blocked = None;
+        }
+        true
     }
 
     pub(super) fn frame_timeout(&self) -> Option<Instant> {
@@ -48,6 +53,6 @@ impl Progress {
     }
 
     pub(super) fn write_timeout(&self) -> Option<Instant> {
-        self.blocked.and_then(|since| since.checked_add(self.write_stall))
+        self.blocked.and_then(|(since, _)| since.checked_add(self.write_stall))
     }
 }

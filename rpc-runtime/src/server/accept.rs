@@ -8,8 +8,12 @@ use crate::transport::{Link, Listener};
 /// Accepts links for ever, and hands each one on.
 ///
 /// An error of one connection (`ECONNABORTED`, say) is nobody else's. When descriptors or memory run out, accepting
-/// again at once would fail again at once: the loop pauses, and the kernel keeps those who wait in its backlog.
-pub(super) async fn accept(listener: &mut dyn Listener, mut each: impl FnMut(Link)) {
+/// again at once would fail again at once: the loop says so and pauses, and the kernel keeps those who wait in its backlog.
+pub(super) async fn accept(
+    listener: &mut dyn Listener,
+    mut each: impl FnMut(Link),
+    mut exhausted: impl FnMut(),
+) {
     let mut failing = false;
     loop {
         match listener.accept().await {
@@ -25,6 +29,7 @@ pub(super) async fn accept(listener: &mut dyn Listener, mut each: impl FnMut(Lin
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!(%error, address = listener.address(), "cannot accept; trying again");
                 }
+                exhausted();
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }
@@ -78,12 +83,13 @@ mod tests {
         let mut listener = Scripted { script, asked: 0 };
         let began = tokio::time::Instant::now();
         let mut links = 0;
-        let accepting = accept(&mut listener, |_| links += 1);
+        let mut told = 0;
+        let accepting = accept(&mut listener, |_| links += 1, || told += 1);
         // The scripted listener is always ready after its script, so only the pauses give the timeout its turn.
         let pauses = limits::ACCEPT_PAUSE * EXHAUSTED.len() as u32;
         let limited = tokio::time::timeout(pauses - Duration::from_millis(1), accepting).await;
         assert!(limited.is_err());
         assert_eq!(began.elapsed(), pauses - Duration::from_millis(1));
-        assert_eq!((links, listener.asked), (0, total));
+        assert_eq!((links, listener.asked, told), (0, total, EXHAUSTED.len()));
     }
 }

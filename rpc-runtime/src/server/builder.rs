@@ -166,7 +166,8 @@ impl ServerBuilder {
         self.transport(crate::tls::Tls::server(tls))
     }
 
-    /// How many connections are served at a time; further ones are turned away with a word. 10,000.
+    /// How many connections are served at a time; of further ones the oldest that has not said HELLO gives way, and if there is
+    /// none but the new one, that is turned away with a word. 10,000.
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -211,6 +212,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How many frames that move nothing a client may send at once, and one a millisecond beyond: pings and their answers,
+    /// frames that are skipped, and what concerns calls that are over. 16,384.
+    pub const fn vain_frames(mut self, frames: u32) -> Self {
+        self.config.vain = frames;
+        self
+    }
+
     /// How many calls with a stream either side may have open on a connection; 128.
     pub const fn streams(mut self, calls: u32) -> Self {
         self.config.streams = calls;
@@ -224,7 +232,7 @@ impl ServerBuilder {
         self
     }
 
-    /// How long a write to a client may make no progress; 30 s.
+    /// How long a write to a client that stands still may take to move by a kilobyte, or to its end; 30 s.
     pub const fn write_stall(mut self, timeout: Duration) -> Self {
         self.config.write_stall = timeout;
         self

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::watch;
 
 use crate::call::{Caps, Handler, HandlerFuture, Request, Service};
-use crate::driver::{Dispatch, Failed, Finish, Lifecycle, Route, Shared, StopSignal, connection, discard};
+use crate::driver::{
+    self, Dispatch, Failed, Finish, Lifecycle, Route, Shared, StopSignal, connection, discard,
+};
 use crate::limits;
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
@@ -98,22 +101,48 @@ impl Core {
         let dispatch: Arc<dyn Dispatch> = self.clone();
         let (shared, task) =
             connection(Side::Server, self.config.clone(), self.caps, link, peer, Some(dispatch), lifecycle);
-        let (count, is_draining) = {
+        let (gives_way, is_draining) = {
             let mut connections = self.connections.lock();
             connections.open.insert(number, Arc::clone(&shared));
-            (connections.open.len(), connections.is_draining)
+            connections.strangers.insert(number, driver::now());
+            let too_many = connections.open.len() > self.limit;
+            let gives_way = if too_many { connections.oldest_stranger() } else { None };
+            (gives_way, connections.is_draining)
         };
         self.count.send_modify(|all| *all += 1);
         self.tell(|observer| observer.connection_opened());
-        if count > self.limit {
-            tracing::warn!(limit = self.limit, "a connection beyond the limit is turned away");
-            shared.close("the server has as many connections as it takes (`connections`)");
+        if let Some(stranger) = gives_way {
+            let is_new = Arc::ptr_eq(&stranger, &shared);
+            tracing::warn!(
+                limit = self.limit,
+                is_new,
+                "connections are beyond the limit: one is turned away"
+            );
+            stranger.close("the server has as many connections as it takes (`connections`)");
         }
         if is_draining {
             // Its handshake ended just when the others were told.
             shared.drain(DRAINING);
         }
         tokio::spawn(task);
+    }
+
+    /// Descriptors have run out: connections give way whose peers have had the time to say HELLO, and have not.
+    pub(super) fn make_room(&self) {
+        let now = driver::now();
+        let strangers = {
+            let mut connections = self.connections.lock();
+            let mut strangers = Vec::new();
+            while let Some((_, &accepted)) = connections.strangers.first_key_value()
+                && now.duration_since(accepted) >= limits::STRANGER
+            {
+                strangers.extend(connections.oldest_stranger());
+            }
+            strangers
+        };
+        for stranger in strangers {
+            stranger.close("the server has run out of descriptors, and this connection had not said HELLO");
+        }
     }
 
     /// Tells all connections to finish what they have.
@@ -222,8 +251,19 @@ const DRAINING: &str = "the server is shutting down";
 #[derive(Default)]
 struct Connections {
     open: BTreeMap<u64, Arc<Shared>>,
+    /// Those of them whose peers have not said HELLO, the oldest first, and when they were accepted. An honest one says it
+    /// within a round trip: to turn away newcomers would let silent ones lock everybody out.
+    strangers: BTreeMap<u64, Instant>,
     /// They have been told to finish what they have: one that comes later has to be told too.
     is_draining: bool,
+}
+
+impl Connections {
+    /// Takes the oldest one out of those that may be told to give way.
+    fn oldest_stranger(&mut self) -> Option<Arc<Shared>> {
+        let (number, _) = self.strangers.pop_first()?;
+        self.open.get(&number).cloned()
+    }
 }
 
 /// The handlers of oneway calls at work: their connections may be gone, so that the server itself has to stop them.
@@ -241,13 +281,22 @@ struct Member {
 }
 
 impl Lifecycle for Member {
+    fn introduced(&self) {
+        self.core.connections.lock().strangers.remove(&self.number);
+    }
+
     fn retired(&self) {}
 
     fn closed(&self, error: Option<&ConnectionError>) {
         if let Some(ConnectionError::Peer(fault)) = error {
             tracing::warn!(%fault, "a peer broke the protocol");
         }
-        if self.core.connections.lock().open.remove(&self.number).is_some() {
+        let was_open = {
+            let mut connections = self.core.connections.lock();
+            connections.strangers.remove(&self.number);
+            connections.open.remove(&self.number).is_some()
+        };
+        if was_open {
             self.core.count.send_modify(|all| *all -= 1);
         }
         self.core.tell(|observer| observer.connection_closed());

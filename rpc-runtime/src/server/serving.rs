@@ -33,7 +33,7 @@ pub(super) async fn serve(
     {
         let core = &core;
         let loops = listeners.iter_mut().map(|(prefix, listener)| {
-            async move { accept(&mut **listener, |link| core.accept(link, prefix)).await }.boxed()
+            async move { accept(&mut **listener, |link| core.accept(link, prefix), || core.make_room()).await }.boxed()
         });
         let accepting = select_all(loops);
         tokio::select! {

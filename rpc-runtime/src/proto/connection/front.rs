@@ -75,15 +75,31 @@ impl Connection {
         }
     }
 
+    /// Whether a frame with this header can change anything beside being answered.
+    fn moves_something(&mut self, header: Header) -> bool {
+        let Header { kind, id, .. } = header;
+        match kind {
+            Kind::Ping | Kind::Pong | Kind::Goaway => false,
+            Kind::Cancel | Kind::Credit if self.side.owns(id) => self.outbound.is_open(id),
+            Kind::Cancel | Kind::Credit => self.inbound.is_open(id),
+            _ => true,
+        }
+    }
+
     fn handle_frame(
         &mut self,
         header: Option<Header>,
         body: &[u8],
         now: Instant,
     ) -> Result<(), ConnectionError> {
-        let Some(header) = header else { return Ok(()) };
+        let Some(header) = header else { return Ok(self.vain.count(now)?) };
         let id = header.id;
         let own = self.side.owns(id);
+        if self.moves_something(header) {
+            self.vain.forgive();
+        } else {
+            self.vain.count(now)?;
+        }
         let wrong_side = Err(Misbehaviour::WrongSide { id }.into());
         match header.kind {
             Kind::Hello => Err(Misbehaviour::SecondHello.into()),

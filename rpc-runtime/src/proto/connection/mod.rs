@@ -38,6 +38,7 @@ use crate::proto::stream::{MOST_CREDIT, Spare};
 use crate::proto::timer::Timer;
 use crate::proto::tools::Tools;
 use crate::proto::unfinished::Unfinished;
+use crate::proto::vain::Vain;
 use crate::proto::{CallId, CallKey, Config, ConnectionError, Side};
 use crate::wire::{Goaway, Hello, Kind};
 
@@ -57,6 +58,7 @@ pub struct Connection {
     spare: Spare,
     keepalive: Keepalive,
     progress: Progress,
+    vain: Vain,
     events: VecDeque<Event>,
 }
 
@@ -86,6 +88,7 @@ impl Connection {
             spare: Spare::new(config.credit_spare),
             keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
             progress: Progress::new(config.write_stall),
+            vain: Vain::new(config.vain, now),
             events: VecDeque::new(),
             config,
         }
@@ -121,13 +124,13 @@ impl Connection {
     pub fn handle_written(&mut self, bytes: usize, now: Instant) {
         self.output.wrote(bytes);
         self.outbound.handle_written(self.output.written(), &mut self.events);
-        if self.progress.wrote() {
+        if self.progress.wrote(bytes, self.output.is_empty()) {
             self.keepalive.moved(now);
         }
         self.settle(now);
     }
 
-    /// The transport takes nothing for now.
+    /// The transport takes no more for now.
     pub fn handle_blocked(&mut self, now: Instant) {
         self.progress.blocked(now);
     }

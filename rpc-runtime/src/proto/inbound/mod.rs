@@ -166,6 +166,11 @@ impl Inbound {
         if id <= self.highest { Ok(()) } else { Err(Misbehaviour::NeverOpened { id }.into()) }
     }
 
+    /// Whether the call is not counted out.
+    pub(super) fn is_open(&mut self, id: u32) -> bool {
+        self.open.get_mut(id).is_some()
+    }
+
     /// Whether a part of this call's arguments is here, and the rest to come.
     pub(super) fn is_assembling(&mut self, id: u32) -> bool {
         self.open.get_mut(id).is_some_and(|call| matches!(call.state, State::Assembling { .. }))

@@ -9,6 +9,11 @@ use crate::proto::refusals::{check_head, expired, retired, too_large};
 use crate::proto::tools::Tools;
 
 impl Outbound {
+    /// Whether the call is not counted out.
+    pub(in crate::proto) fn is_open(&mut self, id: u32) -> bool {
+        self.open.get_mut(id).is_some()
+    }
+
     /// Whether a further call can be sent.
     pub(super) fn has_place(&self, tools: &Tools<'_>) -> bool {
         self.peer.as_ref().is_some_and(|peer| self.open.len() < peer.in_flight as usize)

@@ -204,6 +204,31 @@ fn pings_that_are_not_read_are_bounded_and_read_ones_are_not() {
 }
 
 #[test]
+fn frames_that_move_nothing_are_bounded() {
+    let pong = raw(Kind::Pong, Flags::NONE, 0, &[1]);
+    let skipped = vec![0, 0, 0, 6, 0x80, 0, 0, 0, 0, 0];
+    let mut said = Vec::new();
+    Goaway { last: 0, code: None, text: String::new() }.write(&mut said);
+    let late = [bare(Kind::Cancel, 1), raw(Kind::Credit, Flags::NONE, 1, &[5])];
+    for vain in late.into_iter().chain([pong, skipped, said]) {
+        let mut pair = stranger_to(Config { vain: 10, ..Config::default() });
+        // One call is over, and another one keeps the connection open behind a GOAWAY.
+        is_ignored(&mut pair, &[call(1, TEXT, None, b"x"), call(3, TEXT, None, b"x")].concat());
+        let id = pair.server.started[0].id;
+        let answer = Answer::Reply { metadata: Metadata::new(), payload: vec![1] };
+        pair.server.machine.answer(id, answer, pair.now);
+        is_ignored(&mut pair, &vain.repeat(10));
+        // Time forgives one, and a frame that moves something eight.
+        pair.pass(limits::VAIN_EVERY);
+        is_ignored(&mut pair, &vain);
+        is_ignored(&mut pair, &[call(5, TEXT, None, b"x"), vain.repeat(8)].concat());
+        pair.inject(&vain);
+        let cause = pair.server.cause();
+        assert!(cause.contains("more than 10 frames that move nothing"), "{cause}");
+    }
+}
+
+#[test]
 fn too_much_metadata_costs_its_call_only() {
     let heads: Vec<(Refusal, Vec<u8>)> = vec![
         (Refusal::TooLarge, metadata_of(65, "v")),

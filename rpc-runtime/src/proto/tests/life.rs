@@ -105,6 +105,27 @@ fn a_write_that_stands_still_closes() {
 }
 
 #[test]
+fn a_write_that_crawls_closes_and_one_that_goes_on_does_not() {
+    let second = limits::WRITE_STALL / 30;
+    for (bytes, closes) in
+        [(limits::WRITE_PROGRESS_BYTES / 32, true), (limits::WRITE_PROGRESS_BYTES / 8, false)]
+    {
+        let mut pair = Pair::with(Config { keepalive: None, ..Config::default() }, Config::default());
+        pair.drive();
+        pair.client.writes = false;
+        let now = pair.now;
+        pair.client.try_call(&[0; 16_000], 1_000 * SECOND, now).unwrap();
+        pair.client.machine.poll_transmit(now).unwrap();
+        for _ in 0..60 {
+            pair.client.machine.handle_blocked(pair.now);
+            pair.pass(second);
+            pair.client.machine.handle_written(bytes, pair.now);
+        }
+        assert_eq!(pair.client.closed.is_some(), closes, "{bytes} bytes a second");
+    }
+}
+
+#[test]
 fn a_frame_that_begins_and_does_not_go_on_closes() {
     let mut pair = Pair::new();
     pair.inject(&[0, 0, 1, 0, 0x03, 0]);
