@@ -33,6 +33,7 @@
 //! | a stream's credit: bytes under way and unread | 256 KiB at first, grows up to 4 MiB | `credit` of both builders |
 //! | calls that wait for a place | 4,096 and 64 MiB | [`ChannelBuilder::queue`] |
 //! | connections of a server | 10,000 | [`ServerBuilder::connections`] |
+//! | threads that serve connections | those of the runtime it is started in | [`ServerBuilder::shards`] |
 //! | retries, where they are asked for | 3 attempts, full jitter from 50 ms up to 2 s | [`Retry`], `#[rpc(retry(…))]` |
 //! | hedges, where they are asked for | at the 95th percentile of the last 30 s | [`Hedge`], `#[rpc(hedge(…))]` |
 //! | retries and hedges of a channel, in any 10 s | 0.2 × calls + clamp(0.1 × calls/s, 1, 10) × 10 | [`policy::Budget`] |

@@ -111,6 +111,15 @@ fn around_one_another(limit: &Limit, breaker: &Breaker, cache: &Cache) -> Done {
     Ok(())
 }
 
+// ===== docs/PERFORMANCE.md =====
+
+async fn shards(service: CalculatorServer<Basic>) -> Done {
+    let cores = std::thread::available_parallelism()?.get();
+    let server = Server::builder().service(service).shards(cores).bind("tcp://0.0.0.0:7000").await?;
+    server.serve().await?;
+    Ok(())
+}
+
 // ===== docs/SECURITY_GUIDE.md =====
 
 async fn names_in_certificates(service: CalculatorServer<Basic>) -> Done {

@@ -27,6 +27,7 @@ mod reconnect;
 mod retry;
 mod roles;
 mod scripted;
+mod shards;
 mod shutdown;
 mod stranger;
 mod streams;

@@ -2,6 +2,7 @@
 //! (`accept`) nor end them (`serving`).
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::server::core::Core;
 use crate::server::handshakes::Handshakes;
 use crate::server::router::Router;
 use crate::server::serving::{BindError, Drained, ServerHandle, Stop, serve};
+use crate::server::shards::Shards;
 use crate::transport::{Listener, Transport, Transports};
 
 /// A server that listens: see [`Server::builder`].
@@ -21,6 +23,7 @@ pub struct Server {
     transports: Transports,
     listeners: Vec<(String, Box<dyn Listener>)>,
     addresses: Vec<String>,
+    shards: Option<NonZeroUsize>,
     grace: Duration,
     stop: Stop,
 }
@@ -71,7 +74,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it listens nowhere.
+    /// When it listens nowhere, or its [shards](ServerBuilder::shards) cannot be started.
     pub async fn serve(self) -> Result<Drained, BindError> {
         self.serve_with_shutdown(std::future::pending()).await
     }
@@ -84,12 +87,14 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it listens nowhere.
+    /// When it listens nowhere, or its [shards](ServerBuilder::shards) cannot be started.
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<Drained, BindError> {
         if self.listeners.is_empty() {
             return Err(BindError::nowhere());
         }
-        Ok(serve(self.core, self.listeners, self.grace, self.stop, shutdown).await)
+        let start = |count: NonZeroUsize| Shards::start(count.get(), &self.core);
+        let shards = self.shards.map(start).transpose().map_err(BindError::shards)?;
+        Ok(serve(self.core, shards, self.listeners, self.grace, self.stop, shutdown).await)
     }
 }
 
@@ -115,6 +120,7 @@ pub struct ServerBuilder {
     caps: Caps,
     connections: usize,
     handshakes: usize,
+    shards: Option<NonZeroUsize>,
     grace: Duration,
 }
 
@@ -129,6 +135,7 @@ impl Default for ServerBuilder {
             caps: Caps::default(),
             connections: limits::CONNECTIONS,
             handshakes: limits::HANDSHAKES,
+            shards: None,
             grace: limits::GRACE,
         }
     }
@@ -251,6 +258,24 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves connections in so many runtimes of their own, each with one thread, and each connection in the same one for
+    /// as long as it lasts, its handlers too; 0 for the runtime that the server was started in, which is the default.
+    ///
+    /// As many as there are cores make the most of each: no part of a call passes between threads. It pays where there are
+    /// several connections for each core; one that is busier than the others has no more than its own. What handlers share
+    /// is still shared, and [`Context`](crate::Context) and shutting down are what they are without.
+    ///
+    /// ```no_run
+    /// # async fn example(service: impl traitwire::Service) -> Result<(), Box<dyn std::error::Error>> {
+    /// let cores = std::thread::available_parallelism()?.get();
+    /// let server = traitwire::Server::builder().service(service).shards(cores).bind("tcp://0.0.0.0:7000").await?;
+    /// # Ok(()) }
+    /// ```
+    pub const fn shards(mut self, shards: usize) -> Self {
+        self.shards = NonZeroUsize::new(shards);
+        self
+    }
+
     /// How long a shutdown waits for accepted calls; 30 s.
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
@@ -285,6 +310,7 @@ impl ServerBuilder {
             transports: self.transports,
             listeners,
             addresses,
+            shards: self.shards,
             grace: self.grace,
             stop: Stop::new(),
         };

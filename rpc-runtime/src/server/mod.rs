@@ -6,6 +6,7 @@ mod core;
 mod handshakes;
 mod router;
 mod serving;
+mod shards;
 
 pub use builder::{Server, ServerBuilder};
 pub(crate) use core::Local;

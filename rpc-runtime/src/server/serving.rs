@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{FutureExt, select_all};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::limits;
 use crate::server::accept::accept;
 use crate::server::core::Core;
+use crate::server::shards::Shards;
 use crate::transport::Listener;
 
 /// Serves until it is told to stop, and drains.
@@ -24,6 +26,7 @@ use crate::transport::Listener;
 /// GOAWAY, then the wait, then the cut.
 pub(super) async fn serve(
     core: Arc<Core>,
+    shards: Option<Shards>,
     mut listeners: Vec<(String, Box<dyn Listener>)>,
     grace: Duration,
     stop: Stop,
@@ -31,9 +34,15 @@ pub(super) async fn serve(
 ) -> Drained {
     let abandoned = Abandoned(Arc::clone(&core));
     {
-        let core = &core;
+        let take = |link, prefix: &str| {
+            // What is spawned for the connection, and its socket, belong to the runtime that is entered here.
+            let _entered = shards.as_ref().and_then(Shards::next).map(Handle::enter);
+            core.accept(link, prefix);
+        };
+        let (core, take) = (&core, &take);
         let loops = listeners.iter_mut().map(|(prefix, listener)| {
-            async move { accept(&mut **listener, |link| core.accept(link, prefix), || core.make_room()).await }.boxed()
+            async move { accept(&mut **listener, |link| take(link, prefix), || core.make_room()).await }
+                .boxed()
         });
         let accepting = select_all(loops);
         tokio::select! {
@@ -134,6 +143,10 @@ impl BindError {
             "two services are named `{name}`: give one another name with `#[rpc_service(name = \"…\")]`"
         );
         Self { what, source: None }
+    }
+
+    pub(super) fn shards(source: std::io::Error) -> Self {
+        Self { what: format!("cannot start the shards: {source}"), source: Some(Box::new(source)) }
     }
 
     pub(super) fn nowhere() -> Self {

@@ -6,6 +6,10 @@ use std::io;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::runtime::{self, Handle};
 
 use crate::call::Identity;
 
@@ -25,8 +29,35 @@ pub struct Link {
 
 enum Pipe {
     Open(Box<dyn Io>),
+    /// A socket, and the runtime that tells it when there is something to read.
+    Socket(Box<dyn Socket>, runtime::Id),
     Opening(Pin<Box<dyn Future<Output = io::Result<Link>> + Send>>),
 }
+
+/// A socket that can move from one runtime to another.
+trait Socket: Io {
+    /// The same socket, told by the runtime that this is called in.
+    fn at_home(self: Box<Self>) -> io::Result<Box<dyn Io>>;
+    fn stay(self: Box<Self>) -> Box<dyn Io>;
+}
+
+macro_rules! socket {
+    ($Stream:ty) => {
+        impl Socket for $Stream {
+            fn at_home(self: Box<Self>) -> io::Result<Box<dyn Io>> {
+                Ok(Box::new(Self::from_std(self.into_std()?)?))
+            }
+
+            fn stay(self: Box<Self>) -> Box<dyn Io> {
+                self
+            }
+        }
+    };
+}
+
+socket!(TcpStream);
+#[cfg(unix)]
+socket!(UnixStream);
 
 impl Link {
     /// A link over a network: its other end can vanish without a word, so keepalive is needed.
@@ -103,10 +134,29 @@ impl Link {
         Ok(self)
     }
 
-    /// The pipe of a link that is open; one that is not has come to its end before it began.
+    /// A TCP connection. Unlike with [`new`](Self::new), whoever serves it may do so in another runtime.
+    pub(super) fn tcp(stream: TcpStream, peer: impl Into<String>) -> Self {
+        let pipe = Pipe::Socket(Box::new(stream), Handle::current().id());
+        Self { pipe, ..Self::new(tokio::io::empty(), peer) }
+    }
+
+    /// A Unix socket. Unlike with [`local`](Self::local), whoever serves it may do so in another runtime.
+    #[cfg(unix)]
+    pub(super) fn unix(stream: UnixStream, peer: impl Into<String>) -> Self {
+        let pipe = Pipe::Socket(Box::new(stream), Handle::current().id());
+        Self { pipe, ..Self::local(tokio::io::empty(), peer) }
+    }
+
+    /// The pipe of a link that is open; one that is not has come to its end before it began. A socket is told by the
+    /// runtime that this is called in from now on: another thread's would be one more wake-up for each read.
     pub(crate) fn into_io(self) -> Box<dyn Io> {
         match self.pipe {
             Pipe::Open(io) => io,
+            Pipe::Socket(socket, home) if home == Handle::current().id() => socket.stay(),
+            Pipe::Socket(socket, _) => socket.at_home().unwrap_or_else(|error| {
+                tracing::warn!(%error, peer = self.peer, "a socket cannot move to its runtime");
+                Box::new(tokio::io::empty())
+            }),
             Pipe::Opening(_) => Box::new(tokio::io::empty()),
         }
     }

@@ -63,7 +63,7 @@ async fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
 async fn connect_to(address: SocketAddr) -> io::Result<Link> {
     let stream = socket(address)?.connect(address).await?;
     prepare(&stream)?;
-    Ok(Link::new(stream, address.to_string()))
+    Ok(Link::tcp(stream, address.to_string()))
 }
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
@@ -99,7 +99,7 @@ impl Listener for TcpListener {
     async fn accept(&mut self) -> io::Result<Link> {
         let (stream, peer) = Self::accept(self).await?;
         prepare(&stream)?;
-        Ok(Link::new(stream, peer.to_string()))
+        Ok(Link::tcp(stream, peer.to_string()))
     }
 
     fn address(&self) -> String {

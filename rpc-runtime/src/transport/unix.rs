@@ -57,7 +57,7 @@ fn link(stream: UnixStream, address: &str) -> Link {
         let names = [format!("unix:uid:{}", peer.uid()), format!("unix:gid:{}", peer.gid())];
         Identity::new(names).with_subject(process, None)
     });
-    let link = Link::local(stream, address);
+    let link = Link::unix(stream, address);
     match identity {
         Ok(identity) => link.with_identity(identity),
         Err(error) => {
