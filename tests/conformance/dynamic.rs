@@ -1,8 +1,10 @@
 //! Owns [`Dynamic`], a call whose types are known at run time only: of any method, in the trait or not. Does not know JSON.
 
+use std::fmt::Display;
+
 use futures::{Stream, StreamExt, stream};
 use rmpv::Value;
-use traitwire::codec::{DecodeError, EncodeError, ScanLimits};
+use traitwire::codec::{DecodeError, EncodeError, ScanLimits, scan};
 use traitwire::private::{Answer, Form, Select, call_open, call_sending, form, items};
 use traitwire::{
     CallError, CallOptions, Caller, Channel, Client, Code, Delivery, MethodDescriptor, Payload, Request,
@@ -167,9 +169,12 @@ fn typed(method: &str, value: Value) -> Value {
     }
 }
 
+/// What comes from a server is scanned before it is decoded, as generated code does: reading a value recurses.
 fn decode(mut bytes: &[u8]) -> Result<Value, RpcError> {
-    rmpv::decode::read_value(&mut bytes).map_err(|error| {
+    let failed = |error: &dyn Display| {
         let text = format!("the value that came back does not decode: {error}");
         RpcError::new(Code::INTERNAL, Delivery::Executed, text)
-    })
+    };
+    scan(bytes, &ScanLimits::for_body(bytes.len())).map_err(|error| failed(&error))?;
+    rmpv::decode::read_value(&mut bytes).map_err(|error| failed(&error))
 }

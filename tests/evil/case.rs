@@ -131,7 +131,7 @@ pub(crate) fn attack_server(server: &Server, cases: Vec<Case>) {
     assert!(broken.is_empty(), "{} of {count} cases:\n{}", broken.len(), broken.join("\n"));
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?")
 }

@@ -12,6 +12,7 @@
 mod bodies;
 mod bytes;
 mod case;
+mod client;
 mod connections;
 mod floods;
 mod frames;
