@@ -69,6 +69,10 @@ pub const ERROR_TEXT: usize = 4 * 1024;
 /// then, and some for handlers that wait at the same time.
 pub const HOMES: usize = 32;
 
+/// Boxes for requests, and boxes for responses, that a thread keeps while nothing is in them: one is needed while a call passes
+/// from hand to hand, and as many as are made before the first of them is polled. A thread keeps 128 KiB of them at most.
+pub const BOXES: usize = 256;
+
 /// The largest of these places, in bytes. A thread keeps 128 KiB of them at most.
 pub const HOME: usize = 4 * 1024;
 
@@ -200,9 +204,14 @@ pub const PEM: u64 = 1024 * 1024;
 
 // ----- time -----
 
-/// How long one turn of a connection's task polls handlers itself. What is left of the batch is given to tasks: a
-/// hundred microseconds are some hundred small handlers, and a delay that nobody notices.
+/// How long one turn of a connection's task polls handlers itself. What is left of the batch is given to tasks, or waits for the
+/// next turn if the handlers so far were [light](LIGHT): a hundred microseconds are some hundred small handlers, and a delay
+/// that nobody notices.
 pub const INLINE_TIME: Duration = Duration::from_micros(100);
+
+/// Handlers that take no longer than this, on the average of a turn, are light: about twice what it costs to make a task,
+/// have it polled elsewhere and write its answer by itself.
+pub const LIGHT: Duration = Duration::from_micros(2);
 
 /// How long a call may take in all, unless somebody says otherwise: long enough for most work, short enough that a
 /// caller without a timeout notices a callee without an answer.

@@ -28,11 +28,13 @@ struct Free {
 }
 
 /// An empty buffer for a payload.
+#[inline]
 pub(crate) fn take() -> Vec<u8> {
     take_from(&SMALL)
 }
 
 /// Takes the buffer of a payload back, unless there are enough or it has grown large.
+#[inline]
 pub(crate) fn put(buffer: Vec<u8>) {
     put_into(&SMALL, buffer);
 }
@@ -50,6 +52,7 @@ pub(crate) fn put_segment(buffer: Vec<u8>) {
 /// Room for the arguments of most calls, and for their answers.
 const SMALLEST: usize = 64;
 
+#[inline]
 fn take_from(list: &'static LocalKey<List>) -> Vec<u8> {
     // A thread that ends has none any more.
     list.try_with(|free| free.borrow_mut().take())
@@ -58,6 +61,7 @@ fn take_from(list: &'static LocalKey<List>) -> Vec<u8> {
         .unwrap_or_else(|| Vec::with_capacity(SMALLEST))
 }
 
+#[inline]
 fn put_into(list: &'static LocalKey<List>, buffer: Vec<u8>) {
     if buffer.capacity() >= SMALLEST {
         let _ = list.try_with(|free| free.borrow_mut().put(buffer));

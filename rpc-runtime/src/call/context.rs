@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::call::{Deadline, Identity, Metadata, MetadataError, Peer, PushBack, Value};
 
@@ -44,6 +44,8 @@ struct Inner {
     deadline: Option<Deadline>,
     metadata: Metadata,
     reply_metadata: Mutex<Metadata>,
+    /// There may be something in it: few handlers say anything beside their answers, and a lock is not free.
+    replies: AtomicBool,
     peer: Peer,
     /// Who makes the call, if a layer has found out.
     identity: OnceLock<Identity>,
@@ -87,6 +89,7 @@ impl Context {
             deadline,
             metadata,
             reply_metadata,
+            replies: AtomicBool::new(false),
             peer,
             identity,
             attempt,
@@ -107,8 +110,12 @@ impl Context {
         let inner = Arc::get_mut(self.inner.as_mut()?)?;
         inner.method = method;
         inner.deadline = deadline;
-        inner.metadata.clone_from(metadata);
-        *inner.reply_metadata.get_mut() = Metadata::new();
+        if !metadata.is_empty() || !inner.metadata.is_empty() {
+            inner.metadata.clone_from(metadata);
+        }
+        if std::mem::take(inner.replies.get_mut()) {
+            *inner.reply_metadata.get_mut() = Metadata::new();
+        }
         // Of this one call: the next one by the same connection may be somebody else's.
         inner.identity.take();
         inner.attempt = attempt(metadata);
@@ -119,6 +126,15 @@ impl Context {
     /// The call that is being served here, or an empty context outside of any.
     pub fn current() -> Self {
         CURRENT.with(|current| current.borrow().clone())
+    }
+
+    /// Says what a call that is made here inherits: the deadline and the metadata. Says nothing outside of any call.
+    pub(crate) fn inherited(tell: impl FnOnce(Option<Deadline>, &Metadata)) {
+        CURRENT.with_borrow(|current| {
+            if let Some(inner) = &current.inner {
+                tell(inner.deadline, &inner.metadata);
+            }
+        });
     }
 
     /// Whether this is the context of a call.
@@ -160,7 +176,7 @@ impl Context {
     ) -> Result<(), MetadataError> {
         let mut unheard = Metadata::new();
         match &self.inner {
-            Some(inner) => inner.reply_metadata.lock().set(key, value).map(drop),
+            Some(inner) => inner.reply_metadata().set(key, value).map(drop),
             None => unheard.set(key, value).map(drop),
         }
     }
@@ -169,7 +185,7 @@ impl Context {
     /// holds for: a caller that retries waits so long instead of its own back-off. Outside of a call it goes nowhere.
     pub fn set_retry_after(&self, time: Duration) {
         if let Some(inner) = &self.inner {
-            PushBack::After(time).put(&mut inner.reply_metadata.lock());
+            PushBack::After(time).put(&mut inner.reply_metadata());
         }
     }
 
@@ -247,13 +263,27 @@ impl Context {
 
     /// What the handler wants sent beside its reply.
     pub(crate) fn take_reply_metadata(&self) -> Metadata {
-        self.inner
-            .as_ref()
-            .map_or_else(Metadata::new, |inner| std::mem::take(&mut *inner.reply_metadata.lock()))
+        match &self.inner {
+            // Whoever has said something has done so before the handler returned.
+            Some(inner) if inner.replies.load(Ordering::Relaxed) => {
+                std::mem::take(&mut *inner.reply_metadata.lock())
+            }
+            _ => Metadata::new(),
+        }
+    }
+}
+
+impl Inner {
+    fn reply_metadata(&self) -> MutexGuard<'_, Metadata> {
+        self.replies.store(true, Ordering::Relaxed);
+        self.reply_metadata.lock()
     }
 }
 
 fn attempt(metadata: &Metadata) -> u32 {
+    if metadata.is_empty() {
+        return 1;
+    }
     metadata.text(Context::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 

@@ -15,6 +15,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 impl Deadline {
     /// The deadline that lies `timeout` after `now`; timeouts above ten years count as ten years.
+    #[inline]
     pub fn after(now: Instant, timeout: Duration) -> Self {
         // A clock that cannot add ten years does not exist; the fall-back keeps this total all the same.
         Self(now.checked_add(timeout.min(LONGEST)).unwrap_or(now))
@@ -31,6 +32,7 @@ impl Deadline {
     }
 
     /// The time left at `now`, zero once it has passed.
+    #[inline]
     pub fn remaining(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
     }
@@ -41,6 +43,7 @@ impl Deadline {
     }
 
     /// The earlier of two deadlines, where `None` means "whenever".
+    #[inline]
     pub fn earlier(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -49,11 +52,13 @@ impl Deadline {
     }
 
     /// The remaining time at `now` in whole microseconds, rounded down so that it shrinks at every hop.
+    #[inline]
     pub(crate) fn to_wire(self, now: Instant) -> u64 {
         u64::try_from(self.remaining(now).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// The deadline of a call whose first byte was read at `now` and which had so many microseconds left.
+    #[inline]
     pub(crate) fn from_wire(micros: u64, now: Instant) -> Self {
         Self::after(now, Duration::from_micros(micros))
     }

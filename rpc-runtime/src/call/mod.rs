@@ -41,6 +41,7 @@ mod peer;
 mod policy;
 mod request;
 mod response;
+mod reused;
 mod streaming;
 mod token;
 

@@ -41,6 +41,15 @@ impl CallOptions {
         }
     }
 
+    /// Whether they say nothing that a request would have to hear.
+    pub(crate) fn is_empty(&self) -> bool {
+        let times = [self.timeout, self.idle_timeout, self.total_timeout];
+        times.iter().all(Option::is_none)
+            && !self.wait_for_ready
+            && self.asked.is_none()
+            && self.metadata.is_empty()
+    }
+
     /// How long a call may take in all, counted from its first poll; with a stream, until something first moves on it.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {

@@ -86,13 +86,24 @@ impl Clone for Payload {
     }
 }
 
-impl Drop for Payload {
-    fn drop(&mut self) {
+impl Payload {
+    /// Gives back what it holds.
+    fn give_back(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         match self.held.take() {
             // Its buffer is large, and giving that back to the system takes long: not under the owner's lock.
             Some(Held { owner, reserved, call }) => owner.reclaim(reserved, call),
             None => buffers::put(bytes),
+        }
+    }
+}
+
+impl Drop for Payload {
+    // Most that are dropped are empty: their bytes have gone on.
+    #[inline]
+    fn drop(&mut self) {
+        if self.bytes.capacity() > 0 || self.held.is_some() {
+            self.give_back();
         }
     }
 }

@@ -1,21 +1,28 @@
 //! Owns [`Response`], a service's answer on its way back, and [`Items`], the streams that go beside calls and answers; both
 //! encoded and opaque. Does not encode or decode: that is generated code's work, with `codec`.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::thread::LocalKey;
 
 use parking_lot::Mutex;
 
+use crate::call::reused::{Contents, List, Reused};
 use crate::call::{Batch, Caps, Metadata, Payload, RpcError};
 use crate::limits;
 
 /// A service's answer on its way back: a value or the service's own error, encoded.
-#[derive(Debug)]
 pub struct Response {
+    inner: Reused<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     body: Payload,
     is_app_error: bool,
     items: Option<Items>,
@@ -23,64 +30,107 @@ pub struct Response {
     attempts: u32,
 }
 
+thread_local! {
+    static EMPTY: List<Inner> = const { RefCell::new(Vec::new()) };
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            body: Payload::default(),
+            is_app_error: false,
+            items: None,
+            metadata: Metadata::new(),
+            attempts: 1,
+        }
+    }
+}
+
+impl Contents for Inner {
+    fn list() -> &'static LocalKey<List<Self>> {
+        &EMPTY
+    }
+
+    fn clear(&mut self) {
+        self.body = Payload::default();
+        self.is_app_error = false;
+        self.items = None;
+        self.metadata = Metadata::new();
+        self.attempts = 1;
+    }
+}
+
 impl Response {
     /// An answer with an encoded value.
-    pub const fn value(body: Payload) -> Self {
-        Self { body, is_app_error: false, items: None, metadata: Metadata::new(), attempts: 1 }
+    pub fn value(body: Payload) -> Self {
+        let mut inner = Reused::<Inner>::new();
+        inner.body = body;
+        Self { inner }
     }
 
     /// An answer with the service's own error, encoded.
-    pub const fn app_error(body: Payload) -> Self {
-        Self { body, is_app_error: true, items: None, metadata: Metadata::new(), attempts: 1 }
+    pub fn app_error(body: Payload) -> Self {
+        let mut this = Self::value(body);
+        this.inner.is_app_error = true;
+        this
     }
 
     /// An answer with a stream of encoded items.
     pub fn stream(items: Items) -> Self {
-        Self { items: Some(items), ..Self::value(Payload::default()) }
+        let mut inner = Reused::<Inner>::new();
+        inner.items = Some(items);
+        Self { inner }
     }
 
     /// The stream of encoded items, if the service answered with one.
-    pub const fn items(&self) -> Option<&Items> {
-        self.items.as_ref()
+    pub fn items(&self) -> Option<&Items> {
+        self.inner.items.as_ref()
     }
 
     /// Takes the stream of encoded items out.
-    pub(crate) const fn take_items(&mut self) -> Option<Items> {
-        self.items.take()
+    pub(crate) fn take_items(&mut self) -> Option<Items> {
+        self.inner.items.take()
     }
 
     /// Whether the service answered with its own error.
-    pub const fn is_app_error(&self) -> bool {
-        self.is_app_error
+    pub fn is_app_error(&self) -> bool {
+        self.inner.is_app_error
     }
 
     /// The encoded value or error.
-    pub const fn body(&self) -> &Payload {
-        &self.body
+    pub fn body(&self) -> &Payload {
+        &self.inner.body
     }
 
     /// What came beside the answer.
-    pub const fn metadata(&self) -> &Metadata {
-        &self.metadata
+    pub fn metadata(&self) -> &Metadata {
+        &self.inner.metadata
     }
 
     /// What goes beside the answer, to be changed by a layer.
-    pub const fn metadata_mut(&mut self) -> &mut Metadata {
-        &mut self.metadata
+    pub fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.inner.metadata
     }
 
     /// How many times the call was sent, this answer's included.
-    pub const fn attempts(&self) -> u32 {
-        self.attempts
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
     }
 
-    pub(crate) const fn set_attempts(&mut self, attempts: u32) {
-        self.attempts = attempts;
+    pub(crate) fn set_attempts(&mut self, attempts: u32) {
+        self.inner.attempts = attempts;
     }
 
     /// The parts: body, whether it is the service's own error, metadata.
-    pub(crate) fn into_parts(self) -> (Payload, bool, Metadata) {
-        (self.body, self.is_app_error, self.metadata)
+    pub(crate) fn into_parts(mut self) -> (Payload, bool, Metadata) {
+        let Inner { body, is_app_error, metadata, .. } = &mut *self.inner;
+        (std::mem::take(body), *is_app_error, std::mem::take(metadata))
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }
 

@@ -99,6 +99,11 @@ impl Channel {
         }
     }
 
+    /// The connection, if there is one that takes calls.
+    pub(super) fn connection(&self) -> Option<Arc<Shared>> {
+        self.inner.reconnect.lock().connection()
+    }
+
     /// Looks for a connection, and makes one if there is none. While it is being made, `who` has a place in the line, to
     /// be given back with [`leave_line`](Self::leave_line).
     pub(super) fn poll_connection(

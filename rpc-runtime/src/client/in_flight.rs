@@ -1,322 +1,139 @@
-//! Owns [`InFlight`]: a call under way on a channel, from waiting for a connection to its answer. Does not own the
-//! connection, nor what the bytes of the answer mean.
+//! Owns [`InFlight`]: a call under way on a channel, and the channel's part in sending it. Does not own the connection, nor
+//! what the bytes of the answer mean.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 
-use tokio::runtime::Handle;
-use tokio::time::Sleep;
-
-use crate::call::{CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError};
-use crate::client::channel::{Channel, Failed};
+use crate::call::{CallResult, Deadline, Request};
+use crate::client::attended::Attended;
+use crate::client::channel::Channel;
 use crate::client::credentials;
-use crate::client::flow::{Inlet, Outflow, answer};
-use crate::client::line::{Place, Who};
-use crate::driver::{Ended, Pump, Pumped, Shared, Ticket, Whose, now};
-use crate::limits;
-use crate::proto::{OutgoingCall, StreamUse};
+use crate::client::flow::answer;
+use crate::driver::{Ended, Shared, Ticket, now};
+use crate::proto::{OutgoingCall, StreamUse, Untaken};
 
 /// A call under way on a [`Channel`]'s connection. Dropping it cancels the call, down to the handler.
+///
+/// Nearly every call finds a connection, is sent and is answered: it is small, because it is part of its caller's future and
+/// moves with that. Whatever takes more is [`Attended`], in a box.
 #[must_use = "futures do nothing unless polled"]
 pub(super) struct InFlight {
     channel: Channel,
     state: State,
-    /// The connection that has it, and its place there, once it is sent.
-    sent: Option<(Arc<Shared>, Ticket)>,
-    wait_for_ready: bool,
-    /// Since when it waits for a connection, and how long it has waited for earlier ones.
-    waiting_since: Option<Instant>,
-    waited: Duration,
-    attempts: u32,
-    /// The connection that refused it, and how: it is not asked again.
-    refused: Option<(Arc<Shared>, RpcError)>,
-    /// Its place among those that wait for a connection.
-    place: Option<Place>,
-    /// Wakes a call that waits for a connection, at its deadline or when the next attempt may be made; and one that was
-    /// sent from another runtime than its connection's, at its deadline.
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// The items that the caller sends, and whether the connection knows of their end.
-    outflow: Option<Pump>,
-    is_told: bool,
-    /// The call is answered with a stream, whose time runs out if nothing moves for so long.
-    takes: Option<Duration>,
 }
 
 /// ```text
-///   New ─▶ Waiting ──a connection──▶ Gone: sent ──answer──▶ Gone: done
-///             ▲                        │
-///             └── may be sent again ───┘
+///   New ──there is a connection──▶ Sent ──answer──▶ Over
+///    │                              │ no handler saw it, and it may be sent again
+///    └──anything else───────────────┴─────────────▶ Attended ──its end──▶ Over
 /// ```
 enum State {
     New(Request),
-    Waiting(OutgoingCall),
-    /// In `sent`, until it is done: what is polled most is not to be moved with what is large.
-    Gone,
+    /// This connection has it: all that is left to do is to be woken.
+    Sent {
+        shared: Arc<Shared>,
+        ticket: Ticket,
+        wait_for_ready: bool,
+    },
+    Attended(Box<Attended>),
+    Over,
 }
 
 impl InFlight {
-    pub(super) fn new(channel: Channel, request: Request) -> Self {
-        let wait_for_ready = request.waits_for_ready();
-        Self::with(channel, State::New(request), wait_for_ready)
-    }
-
-    const fn with(channel: Channel, state: State, wait_for_ready: bool) -> Self {
-        Self {
-            channel,
-            state,
-            sent: None,
-            wait_for_ready,
-            waiting_since: None,
-            waited: Duration::ZERO,
-            attempts: 0,
-            refused: None,
-            place: None,
-            sleep: None,
-            outflow: None,
-            is_told: false,
-            takes: None,
-        }
-    }
-
-    /// A oneway call that this connection did not take, and which nobody waits for any more. So it waits for another
-    /// connection until its deadline: giving it up sooner would lose it, and save nobody any time.
-    pub(super) fn resend(
-        channel: Channel,
-        shared: &Arc<Shared>,
-        error: RpcError,
-        call: OutgoingCall,
-    ) -> Self {
-        let mut this = Self::with(channel, State::Gone, true);
-        this.attempts = 1;
-        this.again(shared, error, call);
-        this
+    pub(super) const fn new(channel: Channel, request: Request) -> Self {
+        Self { channel, state: State::New(request) }
     }
 
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
-    fn begin(&mut self, mut request: Request, now: Instant) -> OutgoingCall {
+    fn begin(&mut self, request: Request, cx: &mut Context<'_>) -> Poll<CallResult> {
+        let has_stream = request.takes_items() || request.items().is_some();
+        let shared = if has_stream { None } else { self.channel.connection() };
+        // In the connection's own runtime its tasks watch over the call; another one may stand still, or be blocked.
+        let Some(shared) = shared.filter(|shared| shared.is_at_home()) else {
+            return self.attend(Attended::new(self.channel.clone(), request), cx);
+        };
+        let (now, wait_for_ready) = (now(), request.waits_for_ready());
+        let call = self.channel.outgoing(request, None, now);
+        match self.channel.send(&shared, call, now, cx.waker()) {
+            Ok(ticket) => {
+                self.state = State::Sent { shared, ticket, wait_for_ready };
+                Poll::Pending
+            }
+            Err(untaken) if untaken.error.is_resend() => {
+                let Untaken { error, call } = *untaken;
+                let channel = self.channel.clone();
+                self.attend(Attended::refused(channel, wait_for_ready, 0, &shared, error, call), cx)
+            }
+            Err(untaken) => Poll::Ready(Err(untaken.error.with_peer(&self.channel.inner.address))),
+        }
+    }
+
+    fn attend(&mut self, call: Attended, cx: &mut Context<'_>) -> Poll<CallResult> {
+        let mut call = Box::new(call);
+        let polled = Pin::new(&mut *call).poll(cx);
+        if polled.is_pending() {
+            self.state = State::Attended(call);
+        }
+        polled
+    }
+
+    fn ended(
+        &mut self,
+        shared: &Arc<Shared>,
+        wait_for_ready: bool,
+        ended: Ended,
+        cx: &mut Context<'_>,
+    ) -> Poll<CallResult> {
+        let error = match answer(ended.outcome, shared, self.channel.inner.caps) {
+            Ok(response) => return Poll::Ready(Ok(response)),
+            Err(error) => error,
+        };
+        match ended.unseen.filter(|call| !call.deadline.is_some_and(|at| at.has_passed(now()))) {
+            Some(call) => {
+                let channel = self.channel.clone();
+                self.attend(Attended::refused(channel, wait_for_ready, 1, shared, error, *call), cx)
+            }
+            None => Poll::Ready(Err(error.with_peer(&self.channel.inner.address).with_attempts(1))),
+        }
+    }
+}
+
+impl Channel {
+    /// What a connection is to be given for a request, as the channel's settings have it.
+    #[inline]
+    pub(super) fn outgoing(&self, request: Request, stream: Option<StreamUse>, now: Instant) -> OutgoingCall {
         let own = request
             .begin_by()
-            .unwrap_or_else(|| Deadline::after(now, request.timeout().unwrap_or(self.channel.inner.timeout)));
-        let total = request.total_timeout().map(|total| Deadline::after(now, total));
-        let total = Deadline::earlier(request.deadline(), total);
-        self.outflow = request.take_items().map(Pump::new);
-        let idle = request.idle_timeout().unwrap_or(limits::IDLE);
-        self.takes = request.takes_items().then_some(idle);
-        let (sends, takes, idle) = (self.outflow.is_some(), self.takes.is_some(), Some(idle));
-        let stream = (sends || takes).then_some(StreamUse { sends, takes, idle, total });
-        let bound = if stream.is_some() { total } else { request.deadline() };
+            .unwrap_or_else(|| Deadline::after(now, request.timeout().unwrap_or(self.inner.timeout)));
+        let bound = stream.map_or_else(|| request.deadline(), |stream| stream.total);
         let deadline = Deadline::earlier(bound, Some(own));
         let oneway = request.descriptor().is_some_and(|method| method.oneway);
         let (method, arguments, mut metadata) = request.into_parts();
-        if let Some(source) = &self.channel.inner.token {
+        if let Some(source) = &self.inner.token {
             credentials::attach(&**source, &method, &mut metadata);
         }
         OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway, stream }
     }
 
-    fn poll_waiting(
-        &mut self,
+    /// Gives a call to a connection, unless others could read its credentials there.
+    #[inline]
+    pub(super) fn send(
+        &self,
+        shared: &Shared,
         call: OutgoingCall,
         now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), RpcError>> {
-        let who = Who::Call(call.arguments.len());
-        let until = match self.channel.poll_connection(who, &mut self.place, cx) {
-            Poll::Ready(Ok(shared)) => return self.send(&shared, call, now, cx),
-            Poll::Ready(Err(Failed { until: Some(until), .. })) if self.wait_for_ready => {
-                if let Err(error) = self.channel.enter_line(who, &mut self.place) {
-                    return Poll::Ready(Err(error));
-                }
-                Some(until)
-            }
-            Poll::Ready(Err(Failed { until: Some(_), error })) => {
-                return Poll::Ready(Err(self.refused.take().map_or(error, |(_, refused)| refused)));
-            }
-            Poll::Ready(Err(Failed { until: None, error })) => return Poll::Ready(Err(error)),
-            Poll::Pending => None,
-        };
-        self.waiting_since.get_or_insert(now);
-        if call.deadline.is_some_and(|deadline| deadline.has_passed(now)) {
-            return Poll::Ready(Err(self.expired_waiting()));
-        }
-        let wake = Deadline::earlier(call.deadline, until.map(Deadline::at));
-        self.state = State::Waiting(call);
-        let Some(wake) = wake else { return Poll::Pending };
-        let mut sleep = Box::pin(tokio::time::sleep_until(wake.instant().into()));
-        let is_due = sleep.as_mut().poll(cx).is_ready();
-        self.sleep = Some(sleep);
-        if is_due {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-
-    fn send(
-        &mut self,
-        shared: &Arc<Shared>,
-        call: OutgoingCall,
-        now: Instant,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), RpcError>> {
-        self.channel.leave_line(&mut self.place);
-        if let Some((_, error)) = self.refused.take_if(|(refused, _)| Arc::ptr_eq(refused, shared)) {
-            return Poll::Ready(Err(error));
-        }
-        // In the connection's own runtime its tasks watch over the call; another one may stand still, or be blocked.
-        let until = call.deadline.filter(|_| !shared.is_at_home()).filter(|_| Handle::try_current().is_ok());
-        self.sleep = until.map(|until| Box::pin(tokio::time::sleep_until(until.instant().into())));
-        if let Some(since) = self.waiting_since.take() {
-            self.waited += now.duration_since(since);
-        }
+        caller: &Waker,
+    ) -> Result<Ticket, Box<Untaken>> {
         if !shared.is_private()
-            && !self.channel.inner.plain_credentials
+            && !self.inner.plain_credentials
             && let Err(error) = credentials::check(&call.metadata)
         {
-            return Poll::Ready(Err(error));
+            return Err(Box::new(Untaken { error, call }));
         }
-        match shared.call(call, now, cx.waker()) {
-            Ok(ticket) => {
-                self.attempts += 1;
-                self.sent = Some((Arc::clone(shared), ticket));
-                Poll::Ready(Ok(()))
-            }
-            Err(untaken) if untaken.error.is_resend() => {
-                self.again(shared, untaken.error, untaken.call);
-                Poll::Ready(Ok(()))
-            }
-            Err(untaken) => Poll::Ready(Err(untaken.error)),
-        }
-    }
-
-    /// Whether the call is sent, and all that is left to do is to be woken.
-    const fn is_left_to_its_connection(&self) -> bool {
-        self.sent.is_some() && self.sleep.is_none() && self.outflow.is_none()
-    }
-
-    /// Whether the time of a call that watches over it itself is over; it does so once.
-    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
-        if due {
-            self.sleep = None;
-        }
-        due
-    }
-
-    /// No handler saw the call, and another connection may take it.
-    fn again(&mut self, shared: &Arc<Shared>, error: RpcError, call: OutgoingCall) {
-        if !shared.takes_calls() {
-            self.channel.leave(shared);
-        }
-        self.refused = Some((Arc::clone(shared), error));
-        self.is_told = false;
-        self.state = State::Waiting(call);
-    }
-
-    /// Waits for the callee's stream, or for the call's end.
-    fn poll_sent(
-        &mut self,
-        shared: &Shared,
-        ticket: Ticket,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Metadata, Ended>> {
-        self.pump(shared, ticket, cx);
-        match self.takes {
-            Some(_) => shared.poll_open(ticket, cx),
-            None => shared.poll_call(ticket, cx).map(Err),
-        }
-    }
-
-    /// Waits for how the call ends; `None` if it is to be sent again, or its time is over and its end is told now.
-    fn poll_end(
-        &mut self,
-        shared: Arc<Shared>,
-        ticket: Ticket,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<CallResult>> {
-        match self.poll_sent(&shared, ticket, cx) {
-            Poll::Pending => {
-                let due = self.is_due(cx);
-                if due {
-                    shared.end_due();
-                }
-                self.sent = Some((shared, ticket));
-                if due { Poll::Ready(None) } else { Poll::Pending }
-            }
-            Poll::Ready(Ok(metadata)) => Poll::Ready(Some(self.opened(shared, ticket, metadata))),
-            Poll::Ready(Err(ended)) => Poll::Ready(self.ended(&shared, ended)),
-        }
-    }
-
-    /// Moves the caller's items.
-    fn pump(&mut self, shared: &Shared, ticket: Ticket, cx: &mut Context<'_>) {
-        let Some(pump) = self.outflow.as_mut().filter(|_| !self.is_told) else { return };
-        let unguarded = Unguarded(shared, ticket);
-        let pumped = pump.poll(shared, Whose::Own(ticket), cx, Items::poll);
-        std::mem::forget(unguarded);
-        match pumped {
-            Poll::Ready(Pumped::End(Ok(_))) => {
-                self.is_told = true;
-                shared.finish_items(ticket);
-            }
-            Poll::Ready(Pumped::End(Err(error))) => shared.fail(ticket, error),
-            Poll::Ready(Pumped::Over) | Poll::Pending => {}
-        }
-    }
-
-    /// The callee has opened its stream. What is left of the caller's own goes on by itself from here: whoever sends is
-    /// not to wait for whoever reads.
-    fn opened(&mut self, shared: Arc<Shared>, ticket: Ticket, metadata: Metadata) -> CallResult {
-        if let Some(pump) = self.outflow.take().filter(|_| !self.is_told) {
-            Outflow::new(pump, Arc::clone(&shared), ticket).spawn();
-        }
-        let address = Arc::clone(&self.channel.inner.address);
-        let caps = self.channel.inner.caps;
-        let taken = shared.read(Whose::Own(ticket), self.takes, false);
-        let inlet = Inlet::new(shared, ticket, address, self.attempts, caps);
-        let mut response = Response::stream(Items::received(inlet, caps, taken));
-        *response.metadata_mut() = metadata;
-        response.set_attempts(self.attempts);
-        Ok(response)
-    }
-
-    fn ended(&mut self, shared: &Arc<Shared>, ended: Ended) -> Option<CallResult> {
-        let mut response = match answer(ended.outcome, shared, self.channel.inner.caps) {
-            Ok(response) => response,
-            Err(error) => {
-                let is_over = |call: &OutgoingCall| call.deadline.is_some_and(|at| at.has_passed(now()));
-                return match ended.unseen.filter(|call| !is_over(call)) {
-                    Some(call) => {
-                        self.again(shared, error, *call);
-                        None
-                    }
-                    None => Some(Err(error)),
-                };
-            }
-        };
-        response.set_attempts(self.attempts);
-        Some(Ok(response))
-    }
-
-    fn expired_waiting(&self) -> RpcError {
-        let story = self.channel.story(self.waiting_since.unwrap_or_else(now));
-        RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::NotSent, format!("its time ran out: {story}"))
-    }
-
-    /// Says to whom the call was made, and what the time went into before it reached a connection.
-    fn finish(&mut self, result: CallResult) -> Poll<CallResult> {
-        self.channel.leave_line(&mut self.place);
-        Poll::Ready(result.map_err(|error| {
-            let error = error.with_peer(&self.channel.inner.address).with_attempts(self.attempts);
-            let waited = self.waited;
-            if error.code() != Code::DEADLINE_EXCEEDED || waited < Duration::from_millis(1) {
-                return error;
-            }
-            let text = format!("{}; before that {waited:.1?} waiting for a connection", error.message());
-            error.with_message(text)
-        }))
+        shared.call(call, now, caller)
     }
 }
 
@@ -325,57 +142,47 @@ impl Future for InFlight {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
         let this = &mut *self;
-        loop {
-            if let Some((shared, ticket)) = this.sent.take() {
-                match ready!(this.poll_end(shared, ticket, cx)) {
-                    Some(result) => return this.finish(result),
-                    None => continue,
+        let polled = match &mut this.state {
+            State::Sent { shared, ticket, .. } => {
+                let ended = ready!(shared.poll_call(*ticket, cx));
+                // From here on there is nothing to be cancelled.
+                match std::mem::replace(&mut this.state, State::Over) {
+                    State::Sent { shared, wait_for_ready, .. } => {
+                        this.ended(&shared, wait_for_ready, ended, cx)
+                    }
+                    _ => Poll::Pending,
                 }
             }
-            let (call, now) = match std::mem::replace(&mut this.state, State::Gone) {
-                State::New(request) => {
-                    let now = now();
-                    (this.begin(request, now), now)
-                }
-                State::Waiting(call) => (call, now()),
-                State::Gone => return Poll::Pending,
-            };
-            match ready!(this.poll_waiting(call, now, cx)) {
-                Ok(()) if this.is_left_to_its_connection() => return Poll::Pending,
-                Ok(()) => {}
-                Err(error) => return this.finish(Err(error)),
-            }
+            State::New(_) => match std::mem::replace(&mut this.state, State::Over) {
+                State::New(request) => this.begin(request, cx),
+                _ => Poll::Pending,
+            },
+            State::Attended(call) => Pin::new(&mut **call).poll(cx),
+            State::Over => Poll::Pending,
+        };
+        if polled.is_ready() {
+            this.state = State::Over;
         }
+        polled
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.channel.leave_line(&mut self.place);
-        // Waiting calls are nobody's yet; those that are sent are the machine's, and it tells the callee.
-        if let Some((shared, ticket)) = &self.sent {
+        // What has been sent is the machine's, and it tells the callee.
+        if let State::Sent { shared, ticket, .. } = &self.state {
             shared.cancel(*ticket);
         }
     }
 }
 
-/// A call while the caller's own source is polled, which may panic: then nobody else is left who gives the call up.
-struct Unguarded<'a>(&'a Shared, Ticket);
-
-impl Drop for Unguarded<'_> {
-    fn drop(&mut self) {
-        self.0.cancel(self.1);
-    }
-}
-
 impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::New(_) => "new",
-            State::Waiting(_) => "waiting for a connection",
-            State::Gone if self.sent.is_some() => "sent",
-            State::Gone => "done",
-        };
-        write!(f, "InFlight({state})")
+        match &self.state {
+            State::New(_) => f.write_str("InFlight(new)"),
+            State::Sent { .. } => f.write_str("InFlight(sent)"),
+            State::Attended(call) => call.fmt(f),
+            State::Over => f.write_str("InFlight(done)"),
+        }
     }
 }

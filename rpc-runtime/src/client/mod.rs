@@ -1,5 +1,6 @@
 //! The calling side, put together: channels, their connections, and the typed calls on top.
 
+mod attended;
 mod backoff;
 mod builder;
 mod call;

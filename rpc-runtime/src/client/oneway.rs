@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
 
 use crate::call::RpcError;
+use crate::client::attended::Attended;
 use crate::client::channel::Channel;
 use crate::client::core::Inner;
-use crate::client::in_flight::InFlight;
 use crate::driver::{Failed, Shared, now};
 
 /// A oneway call failed on this connection after its future had ended.
@@ -25,8 +25,10 @@ pub(super) fn failed(channel: Arc<Inner>, shared: &Arc<Shared>, failed: Failed) 
         return count(&channel, Some(&error));
     };
     let resent = Resent { channel: Some(Arc::clone(&channel)) };
-    let in_flight = InFlight::resend(Channel { inner: channel }, shared, error, *call);
-    runtime.spawn(async move { resent.ended(in_flight.await.err()) });
+    // Nobody waits for it any more, so it waits for another connection until its deadline: giving it up sooner would lose it,
+    // and save nobody any time.
+    let attended = Attended::refused(Channel { inner: channel }, true, 1, shared, error, *call);
+    runtime.spawn(async move { resent.ended(attended.await.err()) });
 }
 
 /// A oneway call that is being sent again.

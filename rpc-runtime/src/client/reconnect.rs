@@ -76,6 +76,14 @@ impl Reconnect {
         }
     }
 
+    /// The connection, if there is one that takes calls.
+    pub(super) fn connection(&self) -> Option<Arc<Shared>> {
+        match &self.state {
+            State::Up(shared) if shared.takes_calls() => Some(Arc::clone(shared)),
+            _ => None,
+        }
+    }
+
     /// Looks for a connection, for somebody with or without a place in the line, whose waker it is; `clone` is a clone of
     /// that, if it was asked for. After [`Found::Attempt`] a connection *is* being made.
     pub(super) fn look(&mut self, place: Option<&Place>, waker: &Waker, clone: Option<Waker>) -> Found {

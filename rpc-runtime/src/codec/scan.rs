@@ -32,6 +32,7 @@ impl ScanLimits {
 ///
 /// # Errors
 /// The first thing met that is not so.
+#[inline]
 pub fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<u32, ScanError> {
     let Front { len, elements } = front(bytes, limits)?;
     if len < bytes.len() { Err(ScanError::TrailingBytes { at: len }) } else { Ok(elements) }

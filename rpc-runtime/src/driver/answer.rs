@@ -68,8 +68,12 @@ pub(super) fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer 
         Err(error) => Answer::Error(with_metadata(error.without_source(), &metadata)),
         Ok(response) => {
             let (body, is_app_error, own) = response.into_parts();
-            for entry in own.iter() {
-                metadata.put(entry.clone());
+            if metadata.is_empty() {
+                metadata = own;
+            } else {
+                for entry in own.iter() {
+                    metadata.put(entry.clone());
+                }
             }
             let payload = body.into_bytes();
             match is_app_error {

@@ -13,8 +13,9 @@
 //!
 //! A handler that answers at once never becomes a task: that saves an allocation, a queue and two thread hops a
 //! call. A handler that computes for long would stall its connection, so one turn polls handlers for
-//! [`INLINE_TIME`](crate::limits::INLINE_TIME) at most; what is left of the batch is given to tasks at once, and so
-//! is every `#[rpc(blocking)]` method, to tokio's pool of blocking threads. On a current-thread runtime tasks share
+//! [`INLINE_TIME`](crate::limits::INLINE_TIME) at most. If those were so many that they must be light, what is left of the
+//! batch waits for the next turn, after all others have had theirs; else it is given to tasks at once. So is every
+//! `#[rpc(blocking)]` method, to tokio's pool of blocking threads. On a current-thread runtime tasks share
 //! the one thread, so there a long computation still delays everything: mark it as blocking.
 //!
 //! # Deadlines

@@ -91,6 +91,7 @@ pub(super) enum Told {
 
 impl Places {
     /// A place for a call that the machine has just taken, and who is to be woken when there is something to look for.
+    #[inline]
     pub(super) fn insert(&mut self, key: CallKey, waker: Waker) -> Ticket {
         let serial = self.serials;
         self.serials += 1;
@@ -151,6 +152,7 @@ impl Places {
 
     /// Looks whether a call has ended for its caller. Wakers are code of somebody else, who must not run under a lock:
     /// so clones are brought along, and handed back instead of dropped.
+    #[inline]
     pub(super) fn look(&mut self, ticket: Ticket, caller: &Waker, clone: Option<Waker>) -> Look {
         let Some(place) = self.get_mut(ticket) else { return Look::Waits(clone) };
         match (&mut place.waiter, clone) {

@@ -81,11 +81,13 @@ impl Shared {
             wakers = WAKERS.take();
             wakers.append(&mut core.wakers);
         }
-        let stops = std::mem::take(&mut core.stops);
+        let stops = if core.stops.is_empty() { Vec::new() } else { std::mem::take(&mut core.stops) };
         let missed = core.missed();
         self.show(&core);
         drop(core);
-        stops.into_iter().for_each(|stop| stop.set());
+        if !stops.is_empty() {
+            stops.iter().for_each(|stop| stop.set());
+        }
         if !wakers.is_empty() {
             wakers.drain(..).for_each(Waker::wake);
             WAKERS.set(wakers);

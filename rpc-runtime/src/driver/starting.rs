@@ -43,7 +43,10 @@ pub(super) struct Starting {
     /// Small answers of handlers that were polled here: the machine gets them together.
     answers: Vec<(CallId, Answer)>,
     /// What the last of those handlers worked with, for the next one.
-    spare: Option<Work>,
+    spare: Option<Box<Work>>,
+    /// How many handlers were polled here in this turn, and when it began to.
+    polled: u32,
+    began: Option<Instant>,
     /// The last handler that became a task in this turn may still be where only this thread finds it.
     spawned: bool,
 }
@@ -66,6 +69,8 @@ impl Starting {
             line: VecDeque::new(),
             answers: Vec::new(),
             spare: None,
+            polled: 0,
+            began: None,
             spawned: false,
         }
     }
@@ -88,6 +93,8 @@ impl Starting {
     /// A turn of the connection's task begins.
     pub(super) fn begin_turn(&mut self) {
         self.spawned = false;
+        self.polled = 0;
+        self.began = None;
         (self.line, self.answers) = ROOM.take();
     }
 
@@ -96,12 +103,18 @@ impl Starting {
         ROOM.set((std::mem::take(&mut self.line), std::mem::take(&mut self.answers)));
     }
 
-    /// Takes calls that may start from the machine, and says when; none if there are none.
-    pub(super) fn fill(&mut self) -> Option<Instant> {
+    /// Starts some of the calls that wait. False if there are none, or if those that are left had better wait for the next
+    /// turn: the time of this one is over, and they are too light to be worth tasks.
+    pub(super) fn start_some(&mut self) -> bool {
         if !self.shared.core.lock().machine.can_start() {
-            return None;
+            return false;
         }
-        let (line, now) = (&mut self.line, clock::now());
+        let now = clock::now();
+        let began = *self.began.get_or_insert(now);
+        if now >= began + limits::INLINE_TIME && self.are_light(now) {
+            return false;
+        }
+        let line = &mut self.line;
         self.shared.with(|core| {
             while line.len() < limits::STARTS
                 && let Some(call) = core.machine.poll_start(now)
@@ -109,14 +122,26 @@ impl Starting {
                 line.push_back(call);
             }
         });
-        (!self.line.is_empty()).then_some(now)
+        if self.line.is_empty() {
+            return false;
+        }
+        self.start(now, began + limits::INLINE_TIME);
+        true
     }
 
-    /// Starts the calls that were taken at this instant. Those whose turn has not come by then are not polled here.
-    pub(super) fn start(&mut self, mut now: Instant, until: Instant) {
+    /// Whether the handlers of this turn were so quick that a task for each would cost more than they do.
+    fn are_light(&self, now: Instant) -> bool {
+        self.began.is_some_and(|began| now.duration_since(began) <= limits::LIGHT * self.polled)
+    }
+
+    /// Starts the calls that were taken at this instant. Those whose turn has not come by then become tasks, unless they
+    /// are light.
+    fn start(&mut self, mut now: Instant, until: Instant) {
         while let Some(call) = self.line.pop_front() {
             let id = call.id;
-            let answer = self.start_one(call, now < until);
+            let inline = now < until || self.are_light(now);
+            self.polled += u32::from(inline);
+            let answer = self.start_one(call, inline);
             now = clock::now();
             if let Some(answer) = answer {
                 let is_small = answer.size() <= limits::INLINE_PAYLOAD;
@@ -198,7 +223,7 @@ impl Starting {
         method: Cow<'static, str>,
         bound: Option<Deadline>,
         metadata: &Metadata,
-    ) -> Option<Work> {
+    ) -> Option<Box<Work>> {
         let mut spare = self.spare.take();
         let renewed =
             spare.as_mut().and_then(|work| work.take_context().renewed(method.clone(), bound, metadata));
@@ -211,12 +236,12 @@ impl Starting {
                 work.renew(id, context);
                 Some(work)
             }
-            None => Some(Work::new(id, context, &self.shared, self.serving.as_ref()?)),
+            None => Some(Box::new(Work::new(id, context, &self.shared, self.serving.as_ref()?))),
         }
     }
 
     /// Lets a handler that is not done go on as a task; a oneway one for as long as `until`.
-    fn spawn(&mut self, id: CallId, mut work: Work, until: Option<Deadline>, blocking: bool) {
+    fn spawn(&mut self, id: CallId, mut work: Box<Work>, until: Option<Deadline>, blocking: bool) {
         // The end of a oneway call is not the end of its handler; any other one may have been stopped meanwhile.
         let stop = work.stop_signal();
         if !work.is_oneway() && !self.shared.with(|core| core.note_running(id, stop)) {

@@ -171,12 +171,10 @@ impl Task {
         self.shared.with(|core| core.machine.handle_transport_error(error, clock::now()));
     }
 
-    /// Starts the calls that wait, until there are none or the output is full.
+    /// Starts the calls that wait, until there are none, the output is full, or others are to have their turn.
     fn start(&mut self, cx: &mut Context<'_>) {
         self.starting.begin_turn();
-        let mut until = None;
-        while let Some(now) = self.starting.fill() {
-            self.starting.start(now, *until.get_or_insert(now + limits::INLINE_TIME));
+        while self.starting.start_some() {
             // Answers may fill the output, and calls wait then until it has been written.
             self.write(cx);
         }

@@ -46,8 +46,8 @@ pub(super) struct Work {
 /// What a handler is at.
 enum Doing {
     Answering(HandlerFuture),
-    /// It has returned a stream, whose items go out.
-    Streaming(Pump),
+    /// It has returned a stream, whose items go out. Boxed: few calls have one, and a pump is large.
+    Streaming(Box<Pump>),
 }
 
 /// How it is done with that.
@@ -93,19 +93,33 @@ impl Work {
     ) -> Poll<Option<Answer>> {
         self.dispatch.started();
         let Self { span, context, doing, dispatch, .. } = self;
-        let begin = || match doing.insert(Doing::Answering(begin(&**dispatch))) {
-            Doing::Answering(handler) if is_inline => {
-                Pin::new(handler).poll(&mut task::Context::from_waker(Waker::noop()))
+        let mut result = None;
+        let begin = || {
+            let Doing::Answering(handler) = doing.insert(Doing::Answering(begin(&**dispatch))) else {
+                return;
+            };
+            if is_inline
+                && let Poll::Ready(ready) =
+                    Pin::new(handler).poll(&mut task::Context::from_waker(Waker::noop()))
+            {
+                result = Some(ready);
+                // Within its context, which is entered already.
+                *doing = None;
             }
-            _ => Poll::Pending,
         };
-        match catch_unwind(AssertUnwindSafe(|| span.in_scope(|| context.enter(begin)))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => match self.answered(result) {
-                Some(end) => Poll::Ready(end),
-                None => self.poll_handler(&mut task::Context::from_waker(Waker::noop())),
-            },
-            Err(panic) => Poll::Ready(self.panicked(panic)),
+        let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| context.enter(begin))));
+        let result = match (begun, result) {
+            (Ok(()), None) => return Poll::Pending,
+            (Ok(()), Some(result)) => result,
+            (Err(panic), None) => return Poll::Ready(self.panicked(panic)),
+            (Err(panic), Some(result)) => {
+                self.panicked_while_dropped(panic);
+                result
+            }
+        };
+        match self.answered(result) {
+            Some(end) => Poll::Ready(end),
+            None => self.poll_handler(&mut task::Context::from_waker(Waker::noop())),
         }
     }
 
@@ -190,7 +204,7 @@ impl Work {
         }
         self.drop_handler();
         self.shared.open_stream(self.id, &metadata);
-        self.doing = Some(Doing::Streaming(Pump::new(items)));
+        self.doing = Some(Doing::Streaming(Box::new(Pump::new(items))));
     }
 
     fn ended(
@@ -253,9 +267,13 @@ impl Work {
         let drop_it = || span.in_scope(|| context.enter(|| drop(doing)));
         let dropped = catch_unwind(AssertUnwindSafe(drop_it));
         if let Err(panic) = dropped {
-            discard(panic);
-            tracing::error!(method = self.context.method(), "a handler panicked while it was dropped");
+            self.panicked_while_dropped(panic);
         }
+    }
+
+    fn panicked_while_dropped(&self, panic: Box<dyn Any + Send>) {
+        discard(panic);
+        tracing::error!(method = self.context.method(), "a handler panicked while it was dropped");
     }
 }
 

@@ -134,7 +134,7 @@ impl InForce {
     }
 
     /// Writes the times into the call.
-    pub(crate) const fn apply(&self, request: &mut Request) {
+    pub(crate) fn apply(&self, request: &mut Request) {
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }

@@ -38,6 +38,7 @@ impl fmt::Debug for Partial {
 
 impl Partial {
     /// Begins with a first frame. `more` says whether the payload goes on.
+    #[inline]
     pub(super) fn begin(
         id: u32,
         payload: Payload<'_>,

@@ -93,6 +93,7 @@ impl Bulk {
 
 /// Writes a payload's first frame: the head, and what may go with it. Says how much of the payload that was; the rest, if
 /// there is one, is for the queue.
+#[inline]
 pub(super) fn write_first(
     out: &mut Vec<u8>,
     header: Header,

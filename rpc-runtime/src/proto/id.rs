@@ -56,6 +56,7 @@ impl<T> IdTable<T> {
         self.place(id, value);
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         let at = self.at(id)?;
         match &mut self.places[at] {
@@ -91,6 +92,7 @@ impl<T> IdTable<T> {
         (!self.places.is_empty()).then(|| (id / 2) as usize & (self.places.len() - 1))
     }
 
+    #[inline]
     fn place(&mut self, id: u32, value: T) {
         match self.at(id) {
             Some(at) if self.places[at].is_none() => self.places[at] = Some((id, value)),

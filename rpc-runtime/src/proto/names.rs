@@ -26,6 +26,7 @@ impl NamesOut {
 
     /// How a CALL names the method, after a NAME frame if this is its first use.
     #[expect(clippy::ptr_arg, reason = "a name of a static trait is kept without a copy")]
+    #[inline]
     pub(super) fn method<'a>(&mut self, name: &'a Cow<'static, str>, out: &mut Vec<u8>) -> Method<'a> {
         if let Some((last, number)) = &self.last
             && last == name

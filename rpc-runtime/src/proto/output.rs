@@ -60,6 +60,7 @@ impl Output {
     }
 
     /// Appends frames whose order matters; hands back the position after their last byte.
+    #[inline]
     pub(super) fn frame(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
         self.quiet = 0;
         let end = self.append(|segment, _| {
@@ -74,6 +75,7 @@ impl Output {
     }
 
     /// Appends to the last segment, and notes a payload that this has framed to its end.
+    #[inline]
     fn append(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut BulkQueue) -> Option<Framed>) -> u64 {
         let open = self.segments.back().is_some_and(|segment| segment.len() < limits::SEGMENT);
         if !open {

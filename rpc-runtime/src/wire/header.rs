@@ -39,6 +39,7 @@ impl Kind {
     /// The bit of kinds that a receiver skips if it does not know them.
     pub const OPTIONAL: u8 = 0x80;
 
+    #[inline]
     const fn from_u8(number: u8) -> Option<Self> {
         Some(match number {
             0x01 => Self::Hello,
@@ -128,6 +129,7 @@ impl Header {
     const COUNTED: usize = 6;
 
     /// Reads and checks kind, flags and id; `None` for an unknown kind that is to be skipped.
+    #[inline]
     fn read(kind: u8, flags: u8, id: u32) -> Result<Option<Self>, WireError> {
         let Some(known) = Kind::from_u8(kind) else {
             let skipped = kind & Kind::OPTIONAL != 0;
@@ -177,6 +179,7 @@ pub fn split(input: &[u8]) -> Result<Option<RawFrame<'_>>, WireError> {
 /// # Errors
 ///
 /// As [`split`].
+#[inline]
 pub fn split_begun(input: &[u8]) -> Result<Option<RawFrame<'_>>, WireError> {
     let Some((&length, rest)) = input.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(length);

@@ -16,6 +16,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What has not been read.
+    #[inline]
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -25,6 +26,7 @@ impl<'a> Reader<'a> {
         Ok(u32::from_be_bytes(self.array("total")?))
     }
 
+    #[inline]
     pub(super) fn uint(&mut self, field: &'static str) -> Result<u64, WireError> {
         let marker = self.byte(field)?;
         Ok(match marker {
@@ -53,11 +55,13 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer that fits `T`.
+    #[inline]
     pub(super) fn small<T: TryFrom<u64>>(&mut self, field: &'static str) -> Result<T, WireError> {
         let got = self.peek(field)?;
         T::try_from(self.uint(field)?).map_err(|_| WireError::Value { field, got })
     }
 
+    #[inline]
     pub(super) fn uint_or_nil(&mut self, field: &'static str) -> Result<Option<u64>, WireError> {
         if self.nil(field)? { Ok(None) } else { self.uint(field).map(Some) }
     }
@@ -106,6 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a nil if one is next, and says whether it did.
+    #[inline]
     pub(super) fn nil(&mut self, field: &'static str) -> Result<bool, WireError> {
         let found = self.peek(field)? == 0xc0;
         if found {
@@ -115,6 +120,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first byte of the next value.
+    #[inline]
     pub(super) fn peek(&self, field: &'static str) -> Result<u8, WireError> {
         self.rest.first().copied().ok_or(WireError::Truncated { field })
     }
@@ -127,10 +133,12 @@ impl<'a> Reader<'a> {
         self.take(length, field).map(drop)
     }
 
+    #[inline]
     fn byte(&mut self, field: &'static str) -> Result<u8, WireError> {
         self.array::<1>(field).map(|[byte]| byte)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], WireError> {
         let (&first, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated { field })?;
         self.rest = rest;

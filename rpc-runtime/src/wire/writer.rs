@@ -13,6 +13,7 @@ pub struct FrameWriter<'a> {
 
 impl<'a> FrameWriter<'a> {
     /// Begins a frame at the end of `out`.
+    #[inline]
     pub fn new(out: &'a mut Vec<u8>, header: Header) -> Self {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
@@ -22,6 +23,7 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// Puts the length into the header and hands back the frame's size in the buffer.
+    #[inline]
     pub fn finish(self) -> usize {
         let size = self.out.len() - self.start;
         debug_assert!(size - 4 <= limits::FRAME_LENGTH, "a frame of {size} bytes is too long");
@@ -37,10 +39,12 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// A payload, or a part of one.
+    #[inline]
     pub fn payload(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
+    #[inline]
     pub(super) fn uint(&mut self, value: u64) {
         match value {
             0..=0x7f => self.out.push(value as u8),
@@ -51,6 +55,7 @@ impl<'a> FrameWriter<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn nil(&mut self) {
         self.out.push(0xc0);
     }
@@ -90,6 +95,7 @@ impl<'a> FrameWriter<'a> {
         }
     }
 
+    #[inline]
     fn marked(&mut self, marker: u8, bytes: &[u8]) {
         self.out.push(marker);
         self.out.extend_from_slice(bytes);

@@ -166,6 +166,7 @@ impl Connection {
     /// # Errors
     ///
     /// When the call cannot be taken; it has not been sent then.
+    #[inline]
     pub fn call(&mut self, call: OutgoingCall, now: Instant) -> Result<CallKey, Box<Untaken>> {
         self.wind_down(now);
         self.outbound.call(call, &mut tools!(self, now))

@@ -238,6 +238,14 @@ impl Inbound {
     /// Answers a call whose handler has ended. A call that is gone needs no answer.
     pub(super) fn answer(&mut self, id: CallId, answer: Answer, peer: &Hello, tools: &mut Tools<'_>) {
         let id = id.0;
+        let plain = |call: &mut Call| call.streams.is_none() && matches!(call.state, State::Running);
+        let answer = match answer {
+            // Nearly every answer: there is nothing to be looked at but this.
+            Answer::Reply { metadata, payload } if self.open.get_mut(id).is_some_and(plain) => {
+                return self.reply(id, metadata, payload, peer, tools);
+            }
+            answer => answer,
+        };
         let Some(answer) = self.after_items(id, answer, tools) else { return };
         match (self.state(id), &answer) {
             (Some(State::Running), _) | (Some(State::Stopping { .. }), Answer::Error(_)) => {}
@@ -255,22 +263,7 @@ impl Inbound {
                 let text = "a value was answered to a call that takes a stream";
                 self.end_with(id, &RpcError::new(Code::INTERNAL, Delivery::Executed, text), tools);
             }
-            Answer::Reply { metadata, payload } => {
-                let head = ReplyHead { metadata };
-                match check_answer(&head.metadata, payload.len(), peer, tools.config) {
-                    Ok(()) => {
-                        let write = |frame: &mut FrameWriter<'_>| head.write(frame);
-                        self.send(
-                            Header { kind: Kind::Reply, flags: Flags::NONE, id },
-                            write,
-                            payload,
-                            peer,
-                            tools,
-                        );
-                    }
-                    Err(error) => self.end_with(id, &error, tools),
-                }
-            }
+            Answer::Reply { metadata, payload } => self.reply(id, metadata, payload, peer, tools),
             Answer::App { metadata, detail } => {
                 let head = ErrorHead { code: Code::UNKNOWN, message: String::new(), metadata };
                 let flags = Flags::APP.with(Flags::STARTED);
@@ -284,6 +277,14 @@ impl Inbound {
                 }
             }
         }
+    }
+
+    fn reply(&mut self, id: u32, metadata: Metadata, payload: Vec<u8>, peer: &Hello, tools: &mut Tools<'_>) {
+        if let Err(error) = check_answer(&metadata, payload.len(), peer, tools.config) {
+            return self.end_with(id, &error, tools);
+        }
+        let (head, header) = (ReplyHead { metadata }, Header { kind: Kind::Reply, flags: Flags::NONE, id });
+        self.send(header, |frame| head.write(frame), payload, peer, tools);
     }
 
     /// The handler of a call that was to be stopped is gone.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use crate::call::{Batch, Code, Deadline, Delivery, RpcError, put_buffer};
+use crate::call::{Batch, Code, Deadline, Delivery, Metadata, RpcError, put_buffer};
 use crate::limits;
 use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
 use crate::proto::assembly::{Assembled, Partial};
@@ -39,15 +39,15 @@ use crate::wire::{CallHead, Flags, Goaway, Header, Hello, Kind, StreamTimes, wri
 ///
 /// A small call goes from Queued to Sent in one step. Abandoned calls have ended for the application, but count
 /// until the callee has sent its last frame.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum State {
     /// It waits for the handshake, for one of the peer's places, or for room in the output.
-    Queued { turn: u64, call: OutgoingCall },
+    Queued { turn: u64 },
     /// Its head is framed, and its arguments are in the bulk queue.
-    Sending { arguments: usize, call: OutgoingCall },
+    Sending { arguments: usize },
     /// All of it is framed; `end` is the position after its last byte. It is kept in case that it has to be sent
     /// again elsewhere; `held` are its arguments, if they are large.
-    Sent { end: u64, held: usize, call: OutgoingCall },
+    Sent { end: u64, held: usize },
     /// The application does not wait for it.
     Abandoned,
 }
@@ -57,13 +57,22 @@ struct Call {
     /// Meaningless while queued.
     id: u32,
     state: State,
+    /// The call itself, which stays where it is while its state changes.
+    call: OutgoingCall,
     deadline: Option<Deadline>,
     /// When the call was made, and when its first frame was written.
     asked: Instant,
     sent: Option<Instant>,
     /// The part of the answer that is here.
-    answer: Option<(AnswerHead, Partial)>,
+    answer: Option<Box<(AnswerHead, Partial)>>,
     streams: Option<Box<Streams>>,
+}
+
+/// A call that is in no table any more.
+struct Gone {
+    call: OutgoingCall,
+    /// Items that nobody has taken.
+    unread: VecDeque<Batch>,
 }
 
 /// The calls that this side makes.
@@ -122,8 +131,8 @@ impl Outbound {
         let turn = self.queue.turn();
         let streaming = call.stream.is_some();
         let streams = call.stream.map(|usage| Box::new(Streams::made(usage, tools.config)));
-        let state = State::Queued { turn, call };
-        let entry = Call { id: 0, state, deadline, asked, sent: None, answer: None, streams };
+        let state = State::Queued { turn };
+        let entry = Call { id: 0, state, call, deadline, asked, sent: None, answer: None, streams };
         let key = self.calls.insert(entry);
         if self.goes_at_once(streaming, tools) {
             self.send(key, tools);
@@ -203,7 +212,7 @@ impl Outbound {
             return Err(Misbehaviour::WrongTotal { id }.into());
         }
         let opened = call.streams.as_ref().is_some_and(|streams| streams.opened);
-        let (head, assembled) = match call.answer.take() {
+        let (head, assembled) = match call.answer.take().map(|begun| *begun) {
             Some((head, partial)) => {
                 if matches!(head, AnswerHead::App(_)) != (header.kind == Kind::Error) {
                     partial.abandon(tools.budget);
@@ -233,7 +242,7 @@ impl Outbound {
         match assembled {
             Assembled::Partly(partial) => {
                 if let Some(call) = self.calls.get_mut(key) {
-                    call.answer = Some((head, partial));
+                    call.answer = Some(Box::new((head, partial)));
                 }
             }
             Assembled::Whole(body) => {
@@ -262,8 +271,8 @@ impl Outbound {
     pub(super) fn grant(&mut self, id: u32) -> bool {
         let Some(&mut key) = self.open.get_mut(id) else { return false };
         match self.calls.get_mut(key).and_then(|call| call.answer.as_mut()) {
-            Some((_, partial)) => {
-                partial.grant();
+            Some(begun) => {
+                begun.1.grant();
                 true
             }
             None => false,
@@ -280,19 +289,12 @@ impl Outbound {
     ) -> Option<Vec<u8>> {
         let Some(&mut key) = self.open.get_mut(id) else { return Some(payload) };
         let Some(entry) = self.calls.get_mut(key) else { return Some(payload) };
-        match std::mem::replace(&mut entry.state, State::Abandoned) {
-            State::Sending { arguments, mut call } => {
-                call.arguments = payload;
-                self.unwritten.note(&call, end, key);
-                entry.state = State::Sent { end, held: arguments, call };
-                self.arguments_framed(key, tools);
-                None
-            }
-            other => {
-                entry.state = other;
-                Some(payload)
-            }
-        }
+        let State::Sending { arguments } = entry.state else { return Some(payload) };
+        entry.call.arguments = payload;
+        self.unwritten.note(&entry.call, end, key);
+        entry.state = State::Sent { end, held: arguments };
+        self.arguments_framed(key, tools);
+        None
     }
 
     /// The transport has taken everything up to this position.
@@ -395,8 +397,8 @@ impl Outbound {
     #[cfg(test)]
     pub(super) fn counted(&self) -> usize {
         let held = |(_, call): (usize, &Call)| match &call.state {
-            State::Queued { call, .. } => call.arguments.len(),
-            State::Sending { arguments, .. } => *arguments,
+            State::Queued { .. } => call.call.arguments.len(),
+            State::Sending { arguments } => *arguments,
             State::Sent { held, .. } => *held,
             State::Abandoned => 0,
         };
@@ -407,7 +409,7 @@ impl Outbound {
     #[cfg(test)]
     pub(super) fn reserved(&self) -> usize {
         let partials = self.calls.iter().filter_map(|(_, call)| call.answer.as_ref());
-        partials.map(|(_, partial)| partial.reserved()).sum()
+        partials.map(|begun| begun.1.reserved()).sum()
     }
 
     // ----- inside -----
@@ -416,9 +418,7 @@ impl Outbound {
         let Some(peer) = &self.peer else { return };
         let Some(entry) = self.calls.get_mut(key) else { return };
         let id = self.next_id;
-        let State::Queued { mut call, .. } = std::mem::replace(&mut entry.state, State::Abandoned) else {
-            return;
-        };
+        let call = &mut entry.call;
         let size = call.arguments.len();
         if size as u64 > peer.message {
             let outcome = Received::Error(too_large(size, peer.message));
@@ -452,12 +452,12 @@ impl Outbound {
         });
         if first < size {
             let payload = std::mem::take(&mut call.arguments);
-            entry.state = State::Sending { arguments: size, call };
+            entry.state = State::Sending { arguments: size };
             let bulk = Bulk::new(id, Kind::Call, flags, payload, first, peer.eager);
             tools.output.bulk.push(bulk);
         } else {
-            self.unwritten.note(&call, end, key);
-            entry.state = State::Sent { end, held: 0, call };
+            self.unwritten.note(call, end, key);
+            entry.state = State::Sent { end, held: 0 };
             self.held -= size;
             self.arguments_framed(key, tools);
         }
@@ -468,37 +468,36 @@ impl Outbound {
     fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> VecDeque<Batch> {
         let Some(call) = self.calls.get_mut(key) else { return VecDeque::new() };
         let unread = call.streams.as_mut().map(|streams| streams.close(tools.spare)).unwrap_or_default();
-        if let Some((_, partial)) = call.answer.take() {
-            partial.abandon(tools.budget);
+        if let Some(begun) = call.answer.take() {
+            begun.1.abandon(tools.budget);
         }
+        let id = call.id;
         match std::mem::replace(&mut call.state, State::Abandoned) {
             // ## Queued => ended: nobody else knows of it.
-            State::Queued { turn, call } => {
-                self.held -= call.arguments.len();
-                self.queue.remove(turn, call.stream.is_some());
+            State::Queued { turn } => {
+                self.held -= call.call.arguments.len();
+                self.queue.remove(turn, call.call.stream.is_some());
                 self.calls.remove(key);
+                return unread;
             }
             // ## Sending | Sent => Abandoned: it counts until the callee has said its last word.
-            State::Sending { arguments, .. } => {
+            State::Sending { arguments } => {
                 self.held -= arguments;
-                let id = call.id;
-                call.deadline = None;
                 tools.output.withdraw(id);
-                tools.output.frame(|out| write_cancel(out, id));
             }
-            State::Sent { end, held, call: sent } => {
+            State::Sent { end, held } => {
                 self.held -= held;
                 self.unwritten.forget(end);
-                let id = call.id;
-                call.deadline = None;
-                put_buffer(sent.arguments);
-                if sent.stream.is_some() {
+                if call.call.stream.is_some() {
                     tools.output.withdraw(id);
                 }
-                tools.output.frame(|out| write_cancel(out, id));
             }
-            State::Abandoned => {}
+            State::Abandoned => return unread,
         }
+        call.deadline = None;
+        put_buffer(std::mem::take(&mut call.call.arguments));
+        call.call.metadata = Metadata::new();
+        tools.output.frame(|out| write_cancel(out, id));
         unread
     }
 
@@ -511,55 +510,51 @@ impl Outbound {
 
     /// Takes a call out of all tables and tells the application, unless it has given the call up.
     fn end(&mut self, key: usize, outcome: Received, tools: &mut Tools<'_>) {
-        let begun = self.has_sent_items(key);
-        let (Some(gone), unread) = self.forget(key, tools) else { return };
-        let may_resend = !begun && matches!(&outcome, Received::Error(error) if error.is_resend());
-        let unseen = match may_resend {
-            true => Some(Box::new(gone)),
+        let may_resend = matches!(&outcome, Received::Error(error) if error.is_resend());
+        let begun = may_resend && self.has_sent_items(key);
+        let Some(Gone { call, unread }) = self.forget(key, tools) else { return };
+        let unseen = match may_resend && !begun {
+            true => Some(Box::new(call)),
             false => {
-                put_buffer(gone.arguments);
+                put_buffer(call.arguments);
                 None
             }
         };
         tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen, unread });
     }
 
-    /// Takes a call out of all tables; hands it back if the application still waited for it, with items that nobody has
-    /// taken.
-    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> (Option<OutgoingCall>, VecDeque<Batch>) {
-        let Some(mut entry) = self.calls.try_remove(key) else { return (None, VecDeque::new()) };
+    /// Takes a call out of all tables; hands it back if the application still waited for it.
+    fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<Gone> {
+        let Call { id, state, mut call, answer, streams, .. } = self.calls.try_remove(key)?;
         let mut unread = VecDeque::new();
-        if let Some(streams) = &mut entry.streams {
+        if let Some(mut streams) = streams {
             unread = streams.close(tools.spare);
-            self.streaming -= u32::from(!matches!(entry.state, State::Queued { .. }));
+            self.streaming -= u32::from(!matches!(state, State::Queued { .. }));
         }
-        if let Some((_, partial)) = entry.answer {
-            partial.abandon(tools.budget);
+        if let Some(begun) = answer {
+            begun.1.abandon(tools.budget);
         }
-        self.open.remove(entry.id);
-        let gone = match entry.state {
-            State::Queued { turn, call } => {
+        self.open.remove(id);
+        match state {
+            State::Queued { turn } => {
                 self.held -= call.arguments.len();
                 self.queue.remove(turn, call.stream.is_some());
-                Some(call)
             }
             // The answer came before the last argument byte left: the rest is of no use.
-            State::Sending { arguments, mut call } => {
+            State::Sending { arguments } => {
                 self.held -= arguments;
-                call.arguments = tools.output.withdraw(entry.id).unwrap_or_default();
-                Some(call)
+                call.arguments = tools.output.withdraw(id).unwrap_or_default();
             }
-            State::Sent { end, held, call } => {
+            State::Sent { end, held } => {
                 self.held -= held;
                 self.unwritten.forget(end);
                 if call.stream.is_some() {
-                    tools.output.withdraw(entry.id);
+                    tools.output.withdraw(id);
                 }
-                Some(call)
             }
-            State::Abandoned => None,
-        };
-        (gone, unread)
+            State::Abandoned => return None,
+        }
+        Some(Gone { call, unread })
     }
 
     /// What is known of a call that ends here and now.
