@@ -364,6 +364,13 @@ pub const SHED_LATER_LEAST: Duration = Duration::from_millis(1);
 /// When a refused call may come again, at most: load may be gone long before a queue would be.
 pub const SHED_LATER_MOST: Duration = Duration::from_secs(10);
 
+/// Callers with quotas that a server keeps in mind at a time, some hundred bytes each; further ones share one quota.
+pub const QUOTA_CALLERS: usize = 4_096;
+
+/// When a caller who has as many calls at work as he may is told to come again, at least: nobody knows when one of his own
+/// ends.
+pub const QUOTA_LATER: Duration = Duration::from_millis(100);
+
 /// How much the latest call weighs in the average of what calls take: about the last 64 of them count. With fewer a forecast
 /// would be off by more than the quarter that is allowed for.
 pub const PACE_WEIGHT: f64 = 1.0 / 64.0;

@@ -23,6 +23,7 @@ mod oneway;
 mod overload;
 mod policies;
 mod proxy;
+mod quotas;
 mod reconnect;
 mod retry;
 mod roles;

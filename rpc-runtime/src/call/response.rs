@@ -92,6 +92,13 @@ impl Response {
         self.inner.items.take()
     }
 
+    /// Keeps something until the answer is whole: until its stream ends or is dropped, or no longer than this if it has none.
+    pub(crate) fn hold(&mut self, held: impl Send + Unpin + 'static) {
+        if let Some(items) = &mut self.items {
+            items.hold(held);
+        }
+    }
+
     /// Whether the service answered with its own error.
     pub fn is_app_error(&self) -> bool {
         self.inner.is_app_error
@@ -201,6 +208,12 @@ impl Items {
         self.lent.as_ref().is_some_and(|lent| !lent.is_taken.load(Ordering::Relaxed))
     }
 
+    /// Keeps something until they end or are dropped.
+    fn hold(&mut self, held: impl Send + Unpin + 'static) {
+        let source = std::mem::replace(self.source.get_mut(), Box::pin(Gone));
+        *self.source.get_mut() = Box::pin(Holding { source, held: Some(held) });
+    }
+
     /// An item of so many bytes has been read.
     pub(crate) fn took(&self, bytes: usize) {
         self.took_cost((bytes + limits::ITEM_OVERHEAD) as u64);
@@ -228,6 +241,35 @@ impl Items {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, items: &mut Batch) -> Poll<ControlFlow<CallResult>> {
         debug_assert!(items.is_empty(), "earlier items have been taken");
         self.source.get_mut().as_mut().poll_items(cx, items)
+    }
+}
+
+/// Items that keep something until they end.
+struct Holding<T> {
+    source: Pin<Box<dyn ItemSource>>,
+    held: Option<T>,
+}
+
+impl<T: Send + Unpin> ItemSource for Holding<T> {
+    fn poll_items(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        items: &mut Batch,
+    ) -> Poll<ControlFlow<CallResult>> {
+        let polled = self.source.as_mut().poll_items(cx, items);
+        if matches!(polled, Poll::Ready(ControlFlow::Break(_))) {
+            self.held = None;
+        }
+        polled
+    }
+}
+
+/// What stands in for items for a moment.
+struct Gone;
+
+impl ItemSource for Gone {
+    fn poll_items(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Batch) -> Poll<ControlFlow<CallResult>> {
+        Poll::Pending
     }
 }
 

@@ -64,6 +64,7 @@ mod hedge;
 mod in_force;
 pub mod limit;
 mod maybe;
+pub mod quota;
 mod retry;
 #[cfg(test)]
 mod scripted;

@@ -63,6 +63,7 @@ mod tokens;
 pub use authenticate::{Authenticate, Authenticated};
 pub use authorize::{Authorize, Authorized};
 pub use pattern::RuleError;
+pub(in crate::policy) use pattern::Who;
 pub use reason::{Decision, Reason};
 #[cfg(feature = "config")]
 pub(in crate::policy) use rules::ANYBODY;

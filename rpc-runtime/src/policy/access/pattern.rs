@@ -19,7 +19,7 @@ pub(super) enum Callers {
 /// A name, URIs that begin alike, a role, or all who have proved who they are: `clerk.internal`, `spiffe://shop/*`,
 /// `role:clerk`, `*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Who(String);
+pub(in crate::policy) struct Who(String);
 
 impl Methods {
     pub(super) fn parse(pattern: &str) -> Result<Self, RuleError> {
@@ -54,7 +54,7 @@ impl Methods {
 }
 
 impl Who {
-    pub(super) fn parse(pattern: String) -> Result<Self, RuleError> {
+    pub(in crate::policy) fn parse(pattern: String) -> Result<Self, RuleError> {
         let is_pattern = match (pattern.strip_prefix(ROLE), pattern.strip_suffix('*')) {
             (Some(role), _) => is_role(role),
             (None, Some("")) => true,
@@ -78,7 +78,7 @@ impl Who {
     }
 
     /// Whether it is this caller, of whom `has_role` tells the roles.
-    pub(super) fn is(&self, caller: &Identity, has_role: impl FnOnce(&str) -> bool) -> bool {
+    pub(in crate::policy) fn is(&self, caller: &Identity, has_role: impl FnOnce(&str) -> bool) -> bool {
         match (self.0.strip_prefix(ROLE), self.0.strip_suffix('*')) {
             (Some(role), _) => has_role(role),
             (None, Some("")) => true,

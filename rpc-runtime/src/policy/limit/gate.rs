@@ -103,6 +103,12 @@ impl Gate {
         self.at_work -= 1;
     }
 
+    /// From when on it is as a new one, whose limit does not adapt; `None` while it is in use.
+    pub(in crate::policy) fn fresh_at(&self, now: Instant) -> Option<Instant> {
+        let is_idle = self.at_work == 0 && self.queue.len() == 0;
+        is_idle.then(|| self.rate.as_ref().map_or(now, |rate| rate.fresh_at(now)))
+    }
+
     /// How many are at work.
     pub(in crate::policy) const fn at_work(&self) -> usize {
         self.at_work

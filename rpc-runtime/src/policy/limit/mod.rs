@@ -36,6 +36,6 @@ pub use caller::{Limit, LimitCall, LimitCaller, LimitSnapshot};
 pub use config::LimitConfig;
 
 pub(in crate::policy) use config::Work;
-pub(in crate::policy) use gate::Gate;
+pub(in crate::policy) use gate::{Entry, Gate};
 pub(in crate::policy) use places::{Entered, Place, Places, Waiting};
 pub(in crate::policy) use sample::{Bounds, Said};

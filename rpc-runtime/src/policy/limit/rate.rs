@@ -36,6 +36,11 @@ impl Rate {
         self.ready_at(now).saturating_duration_since(now).saturating_add(later)
     }
 
+    /// When it has made up for all that has started: from then on it is as a new one.
+    pub(super) fn fresh_at(&self, now: Instant) -> Instant {
+        self.arrival.map_or(now, |arrival| arrival.max(now))
+    }
+
     /// A call starts, which [may](Self::ready_at).
     pub(super) fn take(&mut self, now: Instant) {
         let due = self.arrival.map_or(now, |arrival| arrival.max(now));
