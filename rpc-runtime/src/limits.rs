@@ -364,6 +364,12 @@ pub const SHED_LATER_LEAST: Duration = Duration::from_millis(1);
 /// When a refused call may come again, at most: load may be gone long before a queue would be.
 pub const SHED_LATER_MOST: Duration = Duration::from_secs(10);
 
+/// By how much the clocks of who signs tokens and of who takes them may differ: what clocks differ by that somebody sets.
+pub const JWT_LEEWAY: Duration = Duration::from_secs(30);
+
+/// The most that may be said of that: beyond it the time of a token means little.
+pub const JWT_LEEWAY_MOST: Duration = Duration::from_secs(300);
+
 /// Callers with quotas that a server keeps in mind at a time, some hundred bytes each; further ones share one quota.
 pub const QUOTA_CALLERS: usize = 4_096;
 

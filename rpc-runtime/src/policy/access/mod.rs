@@ -54,6 +54,8 @@
 
 mod authenticate;
 mod authorize;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod pattern;
 mod reason;
 mod rules;
@@ -62,6 +64,8 @@ mod tokens;
 
 pub use authenticate::{Authenticate, Authenticated};
 pub use authorize::{Authorize, Authorized};
+#[cfg(feature = "jwt")]
+pub use jwt::{Jwt, JwtKeyError, JwtKeys};
 pub use pattern::RuleError;
 pub(in crate::policy) use pattern::Who;
 pub use reason::{Decision, Reason};
