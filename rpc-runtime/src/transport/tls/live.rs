@@ -120,10 +120,14 @@ impl<S: Settings> Live<S> {
     /// Makes something where there is nothing yet.
     async fn make_first(&self, settings: &S) -> Result<Option<Made<S>>, TlsError> {
         let (began, in_vain) = (Instant::now(), self.now.lock().in_vain.clone());
+        // What is in memory does not come to fit.
+        let may_change = settings.sources().iter().any(Source::is_file);
         loop {
             let read = Contents::of(settings.sources()).await?;
             match make_of(settings, read.clone()).await {
-                Err(error) if error.may_be_half_replaced() && in_vain.as_ref() != Some(&read) => {
+                Err(error)
+                    if may_change && error.may_be_half_replaced() && in_vain.as_ref() != Some(&read) =>
+                {
                     if began.elapsed() >= limits::CERTIFICATES_FIRST {
                         self.now.lock().in_vain = Some(read);
                         return Err(error);
