@@ -4,12 +4,14 @@
 //! A child ends when its standard input does, so none outlives the comparison, however that ends.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::pin;
 use crate::systems::Failure;
 
 /// How long a child may say nothing beyond the time that it was given.
@@ -32,12 +34,10 @@ pub(crate) struct Used {
 }
 
 impl Child {
-    pub(crate) fn start(words: &[String]) -> Result<Self, Failure> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+    /// Starts a program with these words.
+    pub(crate) fn start(program: &Path, words: &[String]) -> Result<Self, Failure> {
+        let mut process =
+            Command::new(program).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = process.stdin.take().ok_or("no input")?;
         let output = BufReader::new(process.stdout.take().ok_or("no output")?);
         let (said, lines) = channel();
@@ -115,10 +115,13 @@ pub(crate) fn numbers(line: &str) -> Result<Vec<f64>, Failure> {
 /// In a child: obeys what the parent says, in a thread that sleeps meanwhile, and ends the process when it is gone.
 pub(crate) fn obey() {
     std::thread::spawn(|| {
+        let pinned = |done: Result<(), Failure>| done.unwrap_or_else(|cause| give_up(&cause));
         for line in std::io::stdin().lines().map_while(Result::ok) {
             match line.as_str() {
                 "count" => traitwire_allocations::count(),
                 "stop" => traitwire_allocations::stop(),
+                "pin" => pinned(pin::to_one()),
+                "unpin" => pinned(pin::to_all()),
                 _ => {
                     let used = Used::now();
                     println!("used {} {}", used.cpu_us, used.allocations);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::results::{Results, Sides};
+use crate::results::{Results, Row, Sides, Spread};
 use crate::systems::Failure;
 
 #[derive(Serialize)]
@@ -22,6 +22,26 @@ struct Line {
     unit: &'static str,
     cpu_us_per_call: Option<f64>,
     allocs_per_call: Option<f64>,
+    by_raw: Option<Ratio>,
+    by_best_peer: Option<Ratio>,
+}
+
+/// The median of the rounds' paired ratios, and the interval that holds it nine times of ten.
+#[derive(Serialize)]
+struct Ratio {
+    /// To whom.
+    system: &'static str,
+    median: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Ratio {
+    fn of(row: &Row, to: Option<&Row>, nth: usize) -> Option<Self> {
+        let to = to.filter(|to| to.system.name != row.system.name)?;
+        let Spread { median, low, high } = row.ratio(to, nth);
+        Some(Self { system: to.system.name, median, low, high })
+    }
 }
 
 pub(crate) fn write(results: &Results, path: &Path) -> Result<(), Failure> {
@@ -41,6 +61,8 @@ pub(crate) fn write(results: &Results, path: &Path) -> Result<(), Failure> {
                 unit: metric.unit(),
                 cpu_us_per_call: row.cpu_us().map(Sides::sum),
                 allocs_per_call: row.allocations.map(Sides::sum),
+                by_raw: Ratio::of(row, results.limit(row), nth),
+                by_best_peer: Ratio::of(row, results.best_peer(row, nth), nth),
             };
             serde_json::to_writer(&mut file, &line)?;
             writeln!(file)?;

@@ -1,25 +1,28 @@
 //! The client's process: keeps a workload going for a while, and says what it measured. Does not compare.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::try_join_all;
 use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::child::Used;
 use crate::count::Counter;
-use crate::systems::{Failure, System};
+use crate::pace::Pace;
+use crate::systems::{Failure, Place, SHARDS, System};
 use crate::workload::{Metric, Work, Workload};
 
 /// What a client is to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) workload: Workload,
-    pub(crate) address: SocketAddr,
+    pub(crate) place: Place,
+    pub(crate) address: String,
     pub(crate) warm_up: Duration,
     pub(crate) time: Duration,
     /// Whether allocations are counted; times mean little then.
@@ -35,14 +38,22 @@ const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
 const STOPPING: u8 = 2;
 
+/// Calls of an open loop that are under way at a time: fewer than any system takes. Those that are due beyond wait, and
+/// their times go on.
+const OUTSTANDING: u32 = 1_000;
+
 /// What callers share.
 #[derive(Default)]
 struct Shared {
     phase: AtomicU8,
+    /// When the measurement ended.
+    stopped: OnceLock<Instant>,
     /// Nanoseconds of each timed call.
     times: Mutex<Vec<u32>>,
     /// When each bulk was there and back.
     bulks: Mutex<Vec<Instant>>,
+    /// Why a call of an open loop failed, which nobody waits for.
+    failed: Mutex<Option<Failure>>,
 }
 
 /// Runs the workload; prints `begin` and `end` of the measurement, and as `result` the operations, the CPU
@@ -51,13 +62,12 @@ pub(crate) async fn run<S: System>(task: Task) -> Result<(), Failure> {
     let shared = Arc::new(Shared::default());
     let mut counters = Vec::new();
     let mut callers = Vec::new();
-    for _ in 0..task.workload.connections {
-        let system = S::connect(task.address).await?;
-        for _ in 0..task.workload.callers {
-            let counter = Arc::new(Counter::default());
-            counters.push(Arc::clone(&counter));
-            callers.extend(spawn(&system, task.workload.work, counter, &shared));
-        }
+    let homes = homes(&task.place)?;
+    for nth in 0..task.workload.connections {
+        let open = open::<S>(task.clone(), Arc::clone(&shared));
+        let (of_callers, opened) = homes[nth % homes.len()].spawn(open).await??;
+        counters.extend(of_callers);
+        callers.extend(opened);
     }
     let mut callers = try_join_all(callers.into_iter().map(ended));
     if task.counts {
@@ -72,6 +82,7 @@ pub(crate) async fn run<S: System>(task: Task) -> Result<(), Failure> {
     let (elapsed, used) = (began.elapsed(), Used::now().since(used));
     let operations = (sum(&counters) - before) as f64;
     println!("end");
+    let _ = shared.stopped.set(Instant::now());
     shared.phase.store(STOPPING, Ordering::Relaxed);
     callers.await?;
     if operations == 0.0 && task.workload.is_uniform() {
@@ -80,6 +91,35 @@ pub(crate) async fn run<S: System>(task: Task) -> Result<(), Failure> {
     let metrics = metrics(task.workload, operations, (began, elapsed), &shared);
     println!("result {operations} {} {} {metrics}", used.cpu_us, used.allocations);
     Ok(())
+}
+
+/// The runtimes that connections live in, by turns: this one, or one of one thread each.
+fn homes(place: &Place) -> Result<Vec<Handle>, Failure> {
+    if !place.sharded {
+        return Ok(vec![Handle::current()]);
+    }
+    let start = |_| {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        Ok(handle)
+    };
+    (0..SHARDS).map(start).collect()
+}
+
+/// A caller that runs.
+type Running = JoinHandle<Result<(), Failure>>;
+
+/// Opens a connection, and starts its callers: what they count, and they.
+async fn open<S: System>(
+    task: Task,
+    shared: Arc<Shared>,
+) -> Result<(Vec<Arc<Counter>>, Vec<Running>), Failure> {
+    let system = S::connect(&task.place, &task.address).await?;
+    let counters: Vec<_> = (0..task.workload.callers).map(|_| Arc::new(Counter::default())).collect();
+    let start = |counter| spawn(&system, task.workload.work, Arc::clone(counter), &shared);
+    let running = counters.iter().flat_map(start).collect();
+    Ok((counters, running))
 }
 
 fn sum(counters: &[Arc<Counter>]) -> u64 {
@@ -97,23 +137,19 @@ where
     }
 }
 
-async fn ended(caller: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
+async fn ended(caller: Running) -> Result<(), Failure> {
     caller.await?
 }
 
 /// Spawns what one caller does: on the runtime's threads, as a program's calls are.
-fn spawn<S: System>(
-    system: &S,
-    work: Work,
-    counter: Arc<Counter>,
-    shared: &Arc<Shared>,
-) -> Vec<JoinHandle<Result<(), Failure>>> {
+fn spawn<S: System>(system: &S, work: Work, counter: Arc<Counter>, shared: &Arc<Shared>) -> Vec<Running> {
     let mut caller = Caller { system: system.clone(), shared: Arc::clone(shared), counter };
     let spawned = match work {
         Work::Add => tokio::spawn(async move { caller.add().await }),
         Work::TimedAdd => tokio::spawn(async move { caller.timed_add().await }),
         Work::Echo(size) => tokio::spawn(async move { caller.echo(size).await }),
         Work::Items => tokio::spawn(async move { caller.items().await }),
+        Work::OpenLoop(rate) => tokio::spawn(async move { caller.open_loop(rate).await }),
         Work::Beside(size) => {
             let mut bulk = Caller { counter: Arc::default(), ..caller.clone() };
             return vec![
@@ -160,7 +196,7 @@ impl<S: System> Caller<S> {
             phase = self.phase();
             // Whoever waits at the end of the measurement is not left out: those are the longest.
             if phase != WARMING && times.len() < TIMES {
-                times.push(time.as_nanos().min(u128::from(u32::MAX)) as u32);
+                times.push(nanos(time));
             }
         }
         *self.shared.times.lock() = times;
@@ -187,12 +223,52 @@ impl<S: System> Caller<S> {
         Ok(())
     }
 
+    async fn open_loop(&self, rate: u32) -> Result<(), Failure> {
+        let gap = Duration::from_secs(1) / rate;
+        let places = Arc::new(Semaphore::new(OUTSTANDING as usize));
+        let (pace, began) = (Pace::new(gap)?, Instant::now());
+        let (mut made, mut all) = (0_u32, 0);
+        while self.phase() != STOPPING {
+            all += pace.due().await? as u32;
+            // Those that were due before the end are made after it.
+            if let Some(&stopped) = self.shared.stopped.get() {
+                all = ((stopped - began).as_nanos() / gap.as_nanos()) as u32;
+            }
+            while made < all {
+                made += 1;
+                let place = Arc::clone(&places).acquire_owned().await?;
+                tokio::spawn(self.clone().call_of_loop(began + gap * made, place));
+            }
+        }
+        // The last ones have given their places back.
+        let _all = places.acquire_many(OUTSTANDING).await?;
+        self.shared.failed.lock().take().map_or(Ok(()), Err)
+    }
+
+    async fn call_of_loop(mut self, due: Instant, place: OwnedSemaphorePermit) {
+        let phase = self.phase();
+        let answered = self.system.add(40, 2).await;
+        let time = due.elapsed();
+        if let Err(failure) = answered.and_then(|sum| check(sum, 42)) {
+            self.shared.failed.lock().get_or_insert(failure);
+        }
+        if phase != WARMING {
+            self.shared.times.lock().push(nanos(time));
+            self.counter.share(1);
+        }
+        drop(place);
+    }
+
     async fn items(&mut self) -> Result<(), Failure> {
         while self.phase() != STOPPING {
             self.system.items(ITEMS, &self.counter).await?;
         }
         Ok(())
     }
+}
+
+fn nanos(time: Duration) -> u32 {
+    time.as_nanos().min(u128::from(u32::MAX)) as u32
 }
 
 /// Letters, which any system can send as they are.
@@ -221,6 +297,7 @@ fn metrics(workload: Workload, operations: f64, measured: (Instant, Duration), s
         (Metric::Bytes, _) => f64::NAN,
         (Metric::Median, _) => quantile(0.50),
         (Metric::Tail, _) => quantile(0.99),
+        (Metric::FarTail, _) => quantile(0.999),
     };
     let values: Vec<_> = workload.metrics().iter().map(|metric| value(metric).to_string()).collect();
     values.join(" ")

@@ -18,8 +18,15 @@ pub(crate) fn describe(systems: &[Listed]) -> [String; 2] {
         line("/proc/sys/net/ipv4/tcp_congestion_control"),
         said("rustc", &["--version"]),
     );
-    let versions: Vec<_> =
-        systems.iter().map(|system| format!("{} {}", system.name, version(system.package))).collect();
+    let mut versions: Vec<_> =
+        systems.iter().map(|system| format!("{} {}", system.package, version(system.package))).collect();
+    if cfg!(not(capnp)) {
+        versions.push(
+            "capnp skipped (it needs `--features capnp`, and its compiler `capnp` on the path)".to_owned(),
+        );
+    }
+    versions.sort_unstable();
+    versions.dedup();
     (machine, format!("{} (commit {})", versions.join(", "), said("git", &["rev-parse", "--short", "HEAD"])))
         .into()
 }

@@ -25,7 +25,7 @@ pub(crate) fn text(results: &Results, options: &Options, about: &[String; 2]) ->
             let unit = metric.map_or("us", Metric::unit);
             let (cpu, allocations) = if nth == 0 { ("CPU us", "allocations") } else { ("", "") };
             let (limit, peer) = ("by raw", "by the best peer");
-            let head = format!("{unit:>41}{limit:>22}{peer:>32}{cpu:>18}{allocations:>17}");
+            let head = format!("{unit:>45}{limit:>22}{peer:>32}{cpu:>18}{allocations:>17}");
             let _ = writeln!(text, "{}", head.trim_end());
             for system in results.beside(row) {
                 let _ = writeln!(text, "{}", line(results, system, nth).trim_end());
@@ -39,11 +39,13 @@ fn heading(row: &Row, metric: Option<Metric>) -> String {
     let what = match metric {
         Some(Metric::Median) => ", median of the adds' times",
         Some(Metric::Tail) => ", 99th percentile of the adds' times",
+        Some(Metric::FarTail) => ", 99.9th percentile of the adds' times",
         Some(Metric::Bytes) if !row.workload.is_uniform() => ", the bulk",
         Some(_) => "",
         None => ", CPU time of one on both sides",
     };
-    format!("{} ({}): {}{what}", row.workload.name, row.runtime, row.workload.what)
+    let over = row.system.over.name();
+    format!("{} ({}, {over}): {}{what}", row.workload.name, row.runtime, row.workload.what)
 }
 
 fn line(results: &Results, row: &Row, nth: usize) -> String {
@@ -61,7 +63,7 @@ fn line(results: &Results, row: &Row, nth: usize) -> String {
     let told = nth == 0;
     let cpu = sides(row.cpu_us().filter(|_| told));
     let allocations = sides(row.allocations.filter(|_| told));
-    format!("{:<14}{value:>27}{limit:>22}{peer:>32}{cpu:>18}{allocations:>17}", row.system.name)
+    format!("{:<18}{value:>27}{limit:>22}{peer:>32}{cpu:>18}{allocations:>17}", row.system.name)
 }
 
 fn ratio(spread: Spread) -> String {

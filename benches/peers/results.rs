@@ -1,6 +1,6 @@
 //! Owns [`Results`] and what follows from them: medians, paired ratios, the best peer. Prints nothing.
 
-use crate::systems::{LIMIT, Listed, OURS};
+use crate::systems::{Listed, Role};
 use crate::workload::{Metric, Workload};
 
 /// What one measurement gave.
@@ -58,6 +58,11 @@ impl Row {
         self.rounds.iter().map(|round| value(round).unwrap_or_else(|| round.cpu_us.sum())).collect()
     }
 
+    /// Its `nth` sort with the interval that holds the true median nine times of ten.
+    pub(crate) fn interval(&self, nth: usize) -> Spread {
+        Spread::of(self.values(nth))
+    }
+
     /// Its `nth` sort: median, least and most.
     pub(crate) fn spread(&self, nth: usize) -> Spread {
         let sorted = sorted(self.values(nth));
@@ -81,30 +86,36 @@ impl Row {
     /// does not touch. The interval holds the true median nine times of ten.
     pub(crate) fn ratio(&self, to: &Self, nth: usize) -> Spread {
         let pairs = self.values(nth).into_iter().zip(to.values(nth));
-        let sorted = sorted(pairs.map(|(ours, theirs)| ours / theirs).collect());
+        Spread::of(pairs.map(|(ours, theirs)| ours / theirs).collect())
+    }
+}
+
+impl Spread {
+    fn of(values: Vec<f64>) -> Self {
+        let sorted = sorted(values);
         if sorted.is_empty() {
-            return Spread { median: f64::NAN, low: f64::NAN, high: f64::NAN };
+            return Self { median: f64::NAN, low: f64::NAN, high: f64::NAN };
         }
         let inward = inward(sorted.len());
-        let (low, high) = (sorted[inward], sorted[sorted.len() - 1 - inward]);
-        Spread { median: median(&sorted), low, high }
+        Self { median: median(&sorted), low: sorted[inward], high: sorted[sorted.len() - 1 - inward] }
     }
 }
 
 impl Results {
-    /// The rows of the same workload and runtime as `row`.
+    /// The rows of the same workload and runtime as `row`, with the same between both sides.
     pub(crate) fn beside<'r>(&'r self, row: &'r Row) -> impl Iterator<Item = &'r Row> {
-        self.rows.iter().filter(|other| other.workload == row.workload && other.runtime == row.runtime)
+        let of = |row: &Row| (row.workload, row.runtime, row.system.over);
+        self.rows.iter().filter(move |other| of(other) == of(row))
     }
 
     /// The limit's row beside this one.
     pub(crate) fn limit<'r>(&'r self, row: &'r Row) -> Option<&'r Row> {
-        self.beside(row).find(|other| other.system.name == LIMIT)
+        self.beside(row).find(|other| other.system.role == Role::Limit)
     }
 
     /// The row of the peer that is best at this row's `nth` sort.
     pub(crate) fn best_peer<'r>(&'r self, row: &'r Row, nth: usize) -> Option<&'r Row> {
-        let peers = self.beside(row).filter(|other| ![LIMIT, OURS].contains(&other.system.name));
+        let peers = self.beside(row).filter(|other| other.system.role == Role::Peer);
         let less_is_better = row.workload.metrics().get(nth).copied().is_none_or(Metric::is_time);
         let goodness = |row: &&Row| {
             let median = row.spread(nth).median;

@@ -1,11 +1,13 @@
 //! The comparison: rounds in which every system has its turn at every workload. Does not judge what comes out.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::child::{Child, Used, numbers};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::results::{Measured, Results, Row, Sides};
+use crate::scratch::Scratch;
 use crate::systems::{Failure, Listed};
 use crate::workload::Workload;
 
@@ -15,17 +17,27 @@ use crate::workload::Workload;
 pub(crate) fn compare(options: &Options) -> Result<Results, Failure> {
     let mut results = Results::default();
     let turns = options.runtimes.len() * options.workloads.len() * options.systems.len();
-    if !options.workloads.iter().any(|workload| options.systems.iter().any(|&system| workload.suits(system)))
-    {
+    let suit = |workload: &Workload| {
+        let mut systems = options.systems.iter();
+        systems.any(|&system| options.runtimes.iter().any(|runtime| workload.suits(system, runtime)))
+    };
+    if !options.workloads.iter().any(suit) {
         return Err("none of these systems can do any of these workloads".into());
     }
+    let scratch = Scratch::make()?;
+    let (program, folder) = (std::env::current_exe()?, scratch.folder().display().to_string());
     let mut progress = Progress::new(turns * (options.rounds + 1));
     for &runtime in &options.runtimes {
-        let start = |&system: &Listed| Server::start(system, runtime);
-        let mut servers = options.systems.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        let start = |&system: &Listed| {
+            let words = |side: &str| vec![side.into(), system.name.into(), runtime.into(), folder.clone()];
+            Server::start(system, runtime, &program, &words("server"), words("client"))
+        };
+        let is_asked = |system: &&Listed| options.workloads.iter().any(|of| of.suits(**system, runtime));
+        let mut servers =
+            options.systems.iter().filter(is_asked).map(start).collect::<Result<Vec<_>, _>>()?;
         let first = results.rows.len();
         for &workload in &options.workloads {
-            let rows = options.systems.iter().filter(|system| workload.suits(**system));
+            let rows = options.systems.iter().filter(|system| workload.suits(**system, runtime));
             results.rows.extend(rows.map(|&system| Row::new(workload, runtime, system)));
         }
         for round in 0..=options.rounds {
@@ -62,25 +74,40 @@ fn order(systems: usize, round: usize) -> Vec<usize> {
     order
 }
 
-struct Server {
+/// A server that is up, and how clients of it are started.
+pub(crate) struct Server {
     child: Child,
     system: Listed,
     runtime: &'static str,
+    program: PathBuf,
+    /// What a client is told before its task.
+    client: Vec<String>,
     address: String,
 }
 
 impl Server {
-    fn start(system: Listed, runtime: &'static str) -> Result<Self, Failure> {
-        let words = ["server", system.name, runtime].map(str::to_owned);
+    /// Starts the program with these words as the server.
+    pub(crate) fn start(
+        system: Listed,
+        runtime: &'static str,
+        program: &Path,
+        server: &[String],
+        client: Vec<String>,
+    ) -> Result<Self, Failure> {
         let blame = |cause: Failure| -> Failure {
             format!("{} on {runtime}: the server: {cause}", system.name).into()
         };
-        let mut child = Child::start(&words).map_err(blame)?;
+        let mut child = Child::start(program, server).map_err(blame)?;
         let address = child.hear("listening", Duration::ZERO).map_err(blame)?;
-        Ok(Self { child, system, runtime, address })
+        Ok(Self { child, system, runtime, program: program.to_owned(), client, address })
     }
 
-    fn measure(&mut self, workload: Workload, time: Duration, counts: bool) -> Result<Measured, Failure> {
+    pub(crate) fn measure(
+        &mut self,
+        workload: Workload,
+        time: Duration,
+        counts: bool,
+    ) -> Result<Measured, Failure> {
         let (system, runtime) = (self.system.name, self.runtime);
         let measured = self.attempt(workload, time, counts);
         measured.map_err(|cause| {
@@ -95,14 +122,17 @@ impl Server {
         // Counts settle sooner than times.
         let time = if counts { time / 2 } else { time * workload.length() };
         let warm_up = time * 2 / 5;
-        let words = ["client", self.system.name, self.runtime, workload.name, &self.address];
         let numbers = [warm_up.as_millis(), time.as_millis(), u128::from(counts)];
-        let words: Vec<_> =
-            words.map(str::to_owned).into_iter().chain(numbers.map(|number| number.to_string())).collect();
+        let task = [workload.name, &self.address].map(str::to_owned).into_iter();
+        let task = task.chain(numbers.map(|number| number.to_string()));
+        let words: Vec<_> = self.client.iter().cloned().chain(task).collect();
         if counts {
             self.child.say("count")?;
         }
-        let mut client = Child::start(&words).map_err(from("client"))?;
+        if workload.pinned {
+            self.child.say("pin")?;
+        }
+        let mut client = Child::start(&self.program, &words).map_err(from("client"))?;
         client.hear("begin", warm_up).map_err(from("client"))?;
         let before = self.child.used().map_err(from("server"))?;
         client.hear("end", time).map_err(from("client"))?;
@@ -110,6 +140,9 @@ impl Server {
         let result = client.hear("result", Duration::ZERO).map_err(from("client"))?;
         if counts {
             self.child.say("stop")?;
+        }
+        if workload.pinned {
+            self.child.say("unpin")?;
         }
         measured(&result, served)
     }

@@ -1,4 +1,4 @@
-//! Results as plots: a file for each runtime, in it a block for each workload and a bar for each system. Shows what
+//! Results as plots: a file for each runtime and each way between both sides, in it a block for each workload and a bar for each system. Shows what
 //! stands for a workload only; the rest is in the tables.
 
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::report::short;
 use crate::results::{Results, Row};
-use crate::systems::{Failure, LIMIT, OURS};
+use crate::systems::{Failure, Over, Role};
 use crate::workload::Metric;
 
 const WIDTH: f64 = 760.0;
@@ -18,25 +18,47 @@ const LINE: f64 = 17.0;
 const TITLE: f64 = 30.0;
 
 /// The limit is grey, ours stands out, peers are alike.
-const COLOURS: [(&str, &str); 2] = [(LIMIT, "#9a9a9a"), (OURS, "#d9480f")];
-const PEER: &str = "#4a7ab5";
+const fn colour(role: Role) -> &'static str {
+    match role {
+        Role::Limit => "#9a9a9a",
+        Role::Ours => "#d9480f",
+        Role::Peer => "#4a7ab5",
+    }
+}
 
 pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Failure> {
     let named = |error| format!("{}: {error}", folder.display());
     fs::create_dir_all(folder).map_err(named)?;
-    let mut runtimes: Vec<_> = results.rows.iter().map(|row| row.runtime).collect();
-    runtimes.dedup();
-    for runtime in runtimes {
-        let path = folder.join(format!("{runtime}.svg"));
-        fs::write(path, plot(results, runtime)).map_err(named)?;
+    let mut plots: Vec<_> = results.rows.iter().map(|row| (row.runtime, row.system.over)).collect();
+    plots.sort_by_key(|&(runtime, over)| (runtime, over.name()));
+    plots.dedup();
+    for (runtime, over) in plots {
+        let over_what = if over == Over::Tcp { String::new() } else { format!("-{}", over.name()) };
+        let path = folder.join(format!("{runtime}{over_what}.svg"));
+        let of = |row: &&Row| (row.runtime, row.system.over) == (runtime, over);
+        fs::write(path, plot(results, results.rows.iter().filter(of))).map_err(named)?;
     }
     Ok(())
 }
 
-fn plot(results: &Results, runtime: &str) -> String {
+/// One plot of these workloads, over TCP.
+pub(crate) fn write_some(
+    results: &Results,
+    path: &Path,
+    runtime: &str,
+    workloads: &[&str],
+) -> Result<(), Failure> {
+    let of = |row: &&Row| {
+        let is_there = (row.runtime, row.system.over) == (runtime, Over::Tcp);
+        is_there && workloads.contains(&row.workload.name)
+    };
+    let drawn = plot(results, results.rows.iter().filter(of));
+    Ok(fs::write(path, drawn).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+fn plot<'r>(results: &'r Results, rows: impl Iterator<Item = &'r Row>) -> String {
     let mut bars = String::new();
     let mut y = 0.0;
-    let rows = results.rows.iter().filter(|row| row.runtime == runtime);
     let mut workload = "";
     for row in rows {
         if row.workload.name != workload {
@@ -75,7 +97,7 @@ fn bar(bars: &mut String, results: &Results, row: &Row, y: f64) {
     }
     let x = |value: f64| LEFT + LONGEST * value / most;
     let name = row.system.name;
-    let colour = COLOURS.iter().find(|colour| colour.0 == name).map_or(PEER, |colour| colour.1);
+    let colour = colour(row.system.role);
     let (middle, text) = (y + LINE / 2.0, y + LINE - 5.0);
     let _ = writeln!(bars, r#"<text x="{}" y="{text}" text-anchor="end">{name}</text>"#, LEFT - 6.0);
     let (length, thick) = (x(spread.median) - LEFT, LINE - 4.0);

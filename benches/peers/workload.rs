@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use crate::systems::{Failure, Listed};
+use crate::systems::{Failure, Listed, Over};
 
-/// W1 to W9.
+/// W1 to W9, W1 on one core, or calls at a fixed rate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
@@ -13,6 +13,9 @@ pub(crate) struct Workload {
     /// On each connection.
     pub(crate) callers: usize,
     pub(crate) work: Work,
+    /// Whether both processes are kept on one core: there a call that is alone costs what the framework costs, and not
+    /// what waking another core does.
+    pub(crate) pinned: bool,
 }
 
 /// What a caller does again and again.
@@ -27,6 +30,9 @@ pub(crate) enum Work {
     Items,
     /// Timed adds beside echoes of so many bytes, one after the other, on the same connection.
     Beside(usize),
+    /// So many adds a second, each when it is due, whether or not those before have been answered. Their times count from
+    /// then on: a system that falls behind is not spared the calls that it has kept from being made.
+    OpenLoop(u32),
 }
 
 /// What a workload measures; the first of its metrics is the one that stands for it.
@@ -37,7 +43,14 @@ pub(crate) enum Metric {
     Items,
     Median,
     Tail,
+    /// One in a thousand takes longer.
+    FarTail,
 }
+
+pub(crate) const CURRENT_THREAD: &str = "current_thread";
+pub(crate) const MULTI_THREAD: &str = "multi_thread";
+/// Not tokio's: where the anchors run.
+pub(crate) const PYTHON: &str = "python";
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -55,7 +68,11 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     of("W7", "echo of 1 MiB, 4 callers", 1, 4, Work::Echo(MIB)),
     of("W8", "stream of {u64, f64, string of 12}", 1, 1, Work::Items),
     of("W9", "add, one in flight, beside an echo of 16 MiB on its connection", 1, 1, Work::Beside(BULK)),
+    Workload { pinned: true, ..of("W1-pinned", "add, one in flight, all on one core", 1, 1, Work::TimedAdd) },
 ];
+
+/// What open loops are called before their rate.
+const OPEN: &str = "open-";
 
 const fn of(
     name: &'static str,
@@ -64,10 +81,17 @@ const fn of(
     callers: usize,
     work: Work,
 ) -> Workload {
-    Workload { name, what, connections, callers, work }
+    Workload { name, what, connections, callers, work, pinned: false }
 }
 
 impl Workload {
+    pub(crate) fn open_loop(rate: u32) -> Self {
+        // Few are made, and they are needed for as long as the process runs.
+        let name = format!("{OPEN}{rate}").leak();
+        let what = format!("add, {rate} a second on one connection, timed from when each is due").leak();
+        of(name, what, 1, 1, Work::OpenLoop(rate))
+    }
+
     pub(crate) const fn metrics(&self) -> &'static [Metric] {
         match self.work {
             Work::TimedAdd => &[Metric::Calls, Metric::Median, Metric::Tail],
@@ -77,17 +101,27 @@ impl Workload {
             Work::Echo(_) => &[Metric::Bytes],
             Work::Items => &[Metric::Items],
             Work::Beside(_) => &[Metric::Tail, Metric::Median, Metric::Bytes],
+            Work::OpenLoop(_) => &[Metric::Tail, Metric::Median, Metric::FarTail, Metric::Calls],
         }
     }
 
-    /// Whether the system can do it.
-    pub(crate) fn suits(&self, system: Listed) -> bool {
-        system.streams || self.work != Work::Items
+    /// Whether the system can do it, and is asked to. What TLS costs shows where much is under way, and what shards are
+    /// worth beside a runtime of several threads.
+    pub(crate) fn suits(&self, system: Listed, runtime: &str) -> bool {
+        let is_asked = system.over != Over::Tls || matches!(self.work, Work::Add | Work::Echo(_));
+        let is_asked = is_asked && (!system.sharded || runtime == MULTI_THREAD);
+        let is_asked = is_asked && (!system.one_thread || runtime == CURRENT_THREAD);
+        is_asked && (system.streams || self.work != Work::Items)
     }
 
-    /// How many times as long as others it is measured: a bulk of 16 MiB takes its time.
+    /// How many times as long as others it is measured: a bulk of 16 MiB takes its time, and one call of a thousand is
+    /// rare.
     pub(crate) const fn length(&self) -> u32 {
-        if matches!(self.work, Work::Beside(_)) { 2 } else { 1 }
+        match self.work {
+            Work::Beside(_) => 2,
+            Work::OpenLoop(_) => 4,
+            _ => 1,
+        }
     }
 
     /// Whether CPU time and allocations can be said of a call: two kinds of calls cannot be told apart.
@@ -100,8 +134,13 @@ impl FromStr for Workload {
     type Err = Failure;
 
     fn from_str(name: &str) -> Result<Self, Failure> {
+        if let Some(rate) = name.strip_prefix(OPEN).and_then(|rate| rate.parse().ok()) {
+            return Ok(Self::open_loop(rate));
+        }
         let found = WORKLOADS.iter().find(|workload| workload.name == name);
-        found.copied().ok_or_else(|| format!("no workload is called {name}: W1 to W9").into())
+        let open =
+            || format!("no workload is called {name}: W1 to W9, W1-pinned, or {OPEN} and calls a second");
+        found.copied().ok_or_else(|| open().into())
     }
 }
 
@@ -113,6 +152,7 @@ impl Metric {
             Self::Items => "items_per_s",
             Self::Median => "p50_us",
             Self::Tail => "p99_us",
+            Self::FarTail => "p99.9_us",
         }
     }
 
@@ -121,12 +161,12 @@ impl Metric {
             Self::Calls => "calls/s",
             Self::Bytes => "MB/s",
             Self::Items => "items/s",
-            Self::Median | Self::Tail => "us",
+            Self::Median | Self::Tail | Self::FarTail => "us",
         }
     }
 
     /// Whether less is better.
     pub(crate) const fn is_time(self) -> bool {
-        matches!(self, Self::Median | Self::Tail)
+        matches!(self, Self::Median | Self::Tail | Self::FarTail)
     }
 }

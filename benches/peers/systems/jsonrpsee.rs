@@ -2,7 +2,6 @@
 //! size of messages (10 MiB), the requests that a client has at a time (256), its buffer of a subscription (1,024), and
 //! the server's of a connection (1,024).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::{RpcModule, SubscriptionMessage};
 
 use crate::count::Counter;
-use crate::systems::{Failure, Item, System};
+use crate::systems::{Failure, Item, Place, System};
 
 const MESSAGE: u32 = 64 * 1024 * 1024;
 const IN_FLIGHT: usize = 4_096;
@@ -48,7 +47,7 @@ fn module() -> Result<RpcModule<()>, Failure> {
 }
 
 impl System for Jsonrpsee {
-    async fn serve(listening: fn(SocketAddr)) -> Result<(), Failure> {
+    async fn serve(_: &Place, listening: fn(&str)) -> Result<(), Failure> {
         let config = ServerConfig::builder()
             .max_request_body_size(MESSAGE)
             .max_response_body_size(MESSAGE)
@@ -57,12 +56,12 @@ impl System for Jsonrpsee {
             .ws_only()
             .build();
         let server = ServerBuilder::with_config(config).build("127.0.0.1:0").await?;
-        listening(server.local_addr()?);
+        listening(&server.local_addr()?.to_string());
         server.start(module()?).stopped().await;
         Ok(())
     }
 
-    async fn connect(address: SocketAddr) -> Result<Self, Failure> {
+    async fn connect(_: &Place, address: &str) -> Result<Self, Failure> {
         let transport =
             WsTransportClientBuilder::default().max_request_size(MESSAGE).max_response_size(MESSAGE);
         let (sender, receiver) = transport.build(Url::parse(&format!("ws://{address}"))?).await?;

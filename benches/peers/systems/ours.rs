@@ -1,12 +1,14 @@
 //! traitwire as a user gets it: default settings, all promises on.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
+use tokio::sync::OnceCell;
+use traitwire::tls::{CertifiedKey, ClientTls, Roots, ServerTls};
+use traitwire::{Channel, Server};
 
 use crate::count::Counter;
-use crate::systems::{Failure, Item, System};
+use crate::scratch;
+use crate::systems::{Failure, Item, Over, Place, SHARDS, System};
 
 #[traitwire::rpc_service]
 pub(crate) trait Bench {
@@ -34,17 +36,55 @@ impl Bench for Basic {
 #[derive(Clone)]
 pub(crate) struct Traitwire(BenchClient);
 
+async fn bind(place: &Place) -> Result<Server, Failure> {
+    let mut builder = Server::builder().service(BenchServer::new(Basic));
+    if place.sharded {
+        builder = builder.shards(SHARDS);
+    }
+    let bound = match place.over {
+        Over::Tcp => builder.bind("tcp://127.0.0.1:0").await?,
+        Over::Tls => {
+            let key = CertifiedKey::files(scratch::certificate(&place.folder), scratch::key(&place.folder));
+            builder.tls(ServerTls::new(key)).bind("tls://127.0.0.1:0").await?
+        }
+        Over::Unix => builder.bind(&format!("unix://{}", place.socket().display())).await?,
+        Over::Memory => builder.bind("mem://bench").await?,
+    };
+    Ok(bound)
+}
+
+/// The server that shares the process with its clients.
+static BESIDE: OnceCell<String> = OnceCell::const_new();
+
+async fn beside(place: &Place) -> Result<String, Failure> {
+    let server = bind(place).await?;
+    let address = server.addresses()[0].clone();
+    tokio::spawn(server.serve());
+    Ok(address)
+}
+
 impl System for Traitwire {
-    async fn serve(listening: fn(SocketAddr)) -> Result<(), Failure> {
-        let server =
-            traitwire::Server::builder().service(BenchServer::new(Basic)).bind("tcp://127.0.0.1:0").await?;
-        listening(server.addresses()[0].trim_start_matches("tcp://").parse()?);
+    async fn serve(place: &Place, listening: fn(&str)) -> Result<(), Failure> {
+        let server = bind(place).await?;
+        listening(&server.addresses()[0]);
         server.serve().await?;
         Ok(())
     }
 
-    async fn connect(address: SocketAddr) -> Result<Self, Failure> {
-        Ok(Self(BenchClient::connect(&format!("tcp://{address}")).await?))
+    async fn connect(place: &Place, address: &str) -> Result<Self, Failure> {
+        let address = match place.over {
+            Over::Memory => BESIDE.get_or_try_init(|| beside(place)).await?,
+            _ => address,
+        };
+        let builder = Channel::builder();
+        let channel = match place.over {
+            Over::Tls => {
+                let tls = ClientTls::new().roots(Roots::file(scratch::root(&place.folder)));
+                builder.tls(tls).connect(address).await?
+            }
+            _ => builder.connect(address).await?,
+        };
+        Ok(Self(BenchClient::new(channel)))
     }
 
     async fn add(&mut self, a: i64, b: i64) -> Result<i64, Failure> {

@@ -2,21 +2,25 @@
 //! code is made of, so that nobody needs `protoc`. Raised: the largest message that is decoded (4 MiB).
 
 use std::convert::Infallible;
+use std::fs;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, future};
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::client::Grpc;
 use tonic::codegen::{Context, Poll, Service, http};
 use tonic::server::{NamedService, ServerStreamingService, UnaryService};
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
 use crate::count::Counter;
-use crate::systems::{Failure, Item, System};
+use crate::scratch;
+use crate::systems::{Failure, Item, Over, Place, System};
 
 const MESSAGE: usize = 64 * 1024 * 1024;
 
@@ -150,16 +154,42 @@ impl Tonic {
 }
 
 impl System for Tonic {
-    async fn serve(listening: fn(SocketAddr)) -> Result<(), Failure> {
-        let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?.with_nodelay(Some(true));
-        listening(incoming.local_addr()?);
-        Server::builder().add_service(BenchServer).serve_with_incoming(incoming).await?;
+    async fn serve(place: &Place, listening: fn(&str)) -> Result<(), Failure> {
+        let mut server = Server::builder();
+        if place.over == Over::Tls {
+            let identity = Identity::from_pem(
+                fs::read(scratch::certificate(&place.folder))?,
+                fs::read(scratch::key(&place.folder))?,
+            );
+            server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+        }
+        let router = server.add_service(BenchServer);
+        match place.over {
+            Over::Tcp | Over::Tls => {
+                let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+                let incoming = incoming.with_nodelay(Some(true));
+                let scheme = if place.over == Over::Tls { "https" } else { "http" };
+                listening(&format!("{scheme}://{}", incoming.local_addr()?));
+                router.serve_with_incoming(incoming).await?;
+            }
+            Over::Unix => {
+                let path = place.socket();
+                let incoming = UnixListenerStream::new(UnixListener::bind(&path)?);
+                listening(&format!("unix://{}", path.display()));
+                router.serve_with_incoming(incoming).await?;
+            }
+            Over::Memory => return place.unknown(),
+        }
         Ok(())
     }
 
-    async fn connect(address: SocketAddr) -> Result<Self, Failure> {
-        let channel = Endpoint::new(format!("http://{address}"))?.tcp_nodelay(true).connect().await?;
-        Ok(Self(Grpc::new(channel).max_decoding_message_size(MESSAGE)))
+    async fn connect(place: &Place, address: &str) -> Result<Self, Failure> {
+        let mut endpoint = Endpoint::new(address.to_owned())?.tcp_nodelay(true);
+        if place.over == Over::Tls {
+            let root = Certificate::from_pem(fs::read(scratch::root(&place.folder))?);
+            endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(root))?;
+        }
+        Ok(Self(Grpc::new(endpoint.connect().await?).max_decoding_message_size(MESSAGE)))
     }
 
     async fn add(&mut self, a: i64, b: i64) -> Result<i64, Failure> {

@@ -22,7 +22,7 @@ use volo_thrift::server::Server;
 use volo_thrift::{Client, ClientError, EntryMessage, ServerError};
 
 use crate::count::Counter;
-use crate::systems::{Failure, System};
+use crate::systems::{Failure, Place, System};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -137,15 +137,15 @@ impl VoloThrift {
 }
 
 impl System for VoloThrift {
-    async fn serve(listening: fn(SocketAddr)) -> Result<(), Failure> {
+    async fn serve(_: &Place, listening: fn(&str)) -> Result<(), Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        listening(listener.local_addr()?);
+        listening(&listener.local_addr()?.to_string());
         Server::new(Basic).multiplex(true).run(DefaultIncoming::from(listener)).await
     }
 
-    async fn connect(address: SocketAddr) -> Result<Self, Failure> {
+    async fn connect(_: &Place, address: &str) -> Result<Self, Failure> {
         let client = ClientBuilder::new("Bench", Plain)
-            .address(Address::from(address))
+            .address(Address::from(address.parse::<SocketAddr>()?))
             .rpc_timeout(Some(TIMEOUT))
             .read_write_timeout(Some(TIMEOUT))
             .connect_timeout(Some(TIMEOUT))

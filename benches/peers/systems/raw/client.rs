@@ -6,9 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use slab::Slab;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::systems::raw::frame;
@@ -41,9 +39,11 @@ enum Answer {
 }
 
 impl Connection {
-    pub(crate) fn open(socket: TcpStream) -> Arc<Self> {
+    pub(crate) fn open(
+        reading: impl AsyncRead + Send + Unpin + 'static,
+        writing: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Arc<Self> {
         let this = Arc::new(Self { state: Mutex::default(), written: Notify::new() });
-        let (reading, writing) = socket.into_split();
         tokio::spawn(Arc::clone(&this).write(writing));
         tokio::spawn(Arc::clone(&this).read(reading));
         this
@@ -91,7 +91,7 @@ impl Connection {
         }
     }
 
-    async fn write(self: Arc<Self>, mut socket: OwnedWriteHalf) {
+    async fn write(self: Arc<Self>, mut socket: impl AsyncWrite + Unpin) {
         let mut out = Vec::new();
         loop {
             self.written.notified().await;
@@ -103,7 +103,7 @@ impl Connection {
         }
     }
 
-    async fn read(self: Arc<Self>, mut socket: OwnedReadHalf) {
+    async fn read(self: Arc<Self>, mut socket: impl AsyncRead + Unpin) {
         let mut read = BytesMut::with_capacity(frame::READ);
         loop {
             while let Some(frame) = frame::next(&mut read) {

@@ -6,33 +6,67 @@ mod client;
 mod frame;
 mod server;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{duplex, split};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::count::Counter;
-use crate::systems::{Failure, System};
+use crate::systems::{Failure, Over, Place, System};
+
+/// Bytes that a pipe in memory holds in either direction: as many as ours.
+const PIPE: usize = 64 * 1024;
 
 #[derive(Clone)]
 pub(crate) struct Raw(Arc<client::Connection>);
 
 impl System for Raw {
-    async fn serve(listening: fn(SocketAddr)) -> Result<(), Failure> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        listening(listener.local_addr()?);
-        loop {
-            let (socket, _) = listener.accept().await?;
-            socket.set_nodelay(true)?;
-            tokio::spawn(server::answer(socket));
+    async fn serve(place: &Place, listening: fn(&str)) -> Result<(), Failure> {
+        match place.over {
+            Over::Tcp => {
+                let listener = TcpListener::bind("127.0.0.1:0").await?;
+                listening(&listener.local_addr()?.to_string());
+                loop {
+                    let (socket, _) = listener.accept().await?;
+                    socket.set_nodelay(true)?;
+                    tokio::spawn(server::answer(socket));
+                }
+            }
+            Over::Unix => {
+                let path = place.socket();
+                let listener = UnixListener::bind(&path)?;
+                listening(&path.display().to_string());
+                loop {
+                    let (socket, _) = listener.accept().await?;
+                    tokio::spawn(server::answer(socket));
+                }
+            }
+            Over::Tls | Over::Memory => place.unknown(),
         }
     }
 
-    async fn connect(address: SocketAddr) -> Result<Self, Failure> {
-        let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
-        Ok(Self(client::Connection::open(socket)))
+    async fn connect(place: &Place, address: &str) -> Result<Self, Failure> {
+        let connection = match place.over {
+            Over::Tcp => {
+                let socket = TcpStream::connect(address).await?;
+                socket.set_nodelay(true)?;
+                let (reading, writing) = socket.into_split();
+                client::Connection::open(reading, writing)
+            }
+            Over::Unix => {
+                let (reading, writing) = UnixStream::connect(address).await?.into_split();
+                client::Connection::open(reading, writing)
+            }
+            Over::Memory => {
+                let (ours, theirs) = duplex(PIPE);
+                tokio::spawn(server::answer(theirs));
+                let (reading, writing) = split(ours);
+                client::Connection::open(reading, writing)
+            }
+            Over::Tls => return place.unknown(),
+        };
+        Ok(Self(connection))
     }
 
     async fn add(&mut self, a: i64, b: i64) -> Result<i64, Failure> {

@@ -3,8 +3,7 @@
 use std::io;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::systems::raw::frame;
 
@@ -12,7 +11,7 @@ use crate::systems::raw::frame;
 const BATCH: usize = 48 * 1024;
 
 /// Serves a connection until it ends.
-pub(crate) async fn answer(mut socket: TcpStream) -> io::Result<()> {
+pub(crate) async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let (mut read, mut out, mut batch) = (BytesMut::with_capacity(frame::READ), Vec::new(), Vec::new());
     loop {
         while let Some(call) = frame::next(&mut read) {
