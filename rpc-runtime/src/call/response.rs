@@ -94,7 +94,7 @@ impl Response {
 
     /// Keeps something until the answer is whole: until its stream ends or is dropped, or no longer than this if it has none.
     pub(crate) fn hold(&mut self, held: impl Send + Unpin + 'static) {
-        if let Some(items) = &mut self.items {
+        if let Some(items) = &mut self.inner.items {
             items.hold(held);
         }
     }
