@@ -1,7 +1,7 @@
 //! Owns [`Counting`], the system's allocator with a count for each thread. Does not know who measures, nor when.
 //!
 //! While nobody counts, an allocation costs one read of a variable that never changes and one branch more, below a
-//! nanosecond: what is timed is not disturbed. While somebody counts, it costs two writes to what its thread alone
+//! nanosecond: what is timed is not disturbed. While somebody counts, it costs three writes to what its thread alone
 //! writes to.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -48,6 +48,11 @@ impl Thread {
         TALLIES[self.0].made.load(Ordering::Relaxed)
     }
 
+    /// The bytes of all of these; one that grows counts with what it grew by.
+    pub fn taken(self) -> u64 {
+        TALLIES[self.0].taken.load(Ordering::Relaxed)
+    }
+
     /// The bytes that it has allocated more than it has freed. What passes from one thread to another counts for both.
     pub fn live(self) -> i64 {
         TALLIES[self.0].live.load(Ordering::Relaxed)
@@ -58,6 +63,7 @@ impl Thread {
 #[repr(align(128))]
 struct Tally {
     made: AtomicU64,
+    taken: AtomicU64,
     live: AtomicI64,
 }
 
@@ -66,7 +72,7 @@ const THREADS: usize = 256;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static TALLIES: [Tally; THREADS] =
-    [const { Tally { made: AtomicU64::new(0), live: AtomicI64::new(0) } }; THREADS];
+    [const { Tally { made: AtomicU64::new(0), taken: AtomicU64::new(0), live: AtomicI64::new(0) } }; THREADS];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 // None of them has a destructor, so they can be used for as long as a thread allocates.
@@ -88,6 +94,7 @@ fn note(made: u64, bytes: i64) {
         let tally = &TALLIES[slot()];
         tally.made.fetch_add(made, Ordering::Relaxed);
         tally.live.fetch_add(bytes, Ordering::Relaxed);
+        tally.taken.fetch_add(bytes.max(0) as u64, Ordering::Relaxed);
         let left = SHOWN.get();
         if made > 0 && left > 0 {
             // What is printed allocates too, and is not shown.

@@ -95,7 +95,7 @@ fn greeted(side: Side, now: Instant) -> Connection {
             method: "Echo.echo".into(),
             deadline: Some(Deadline::after(now, Duration::from_secs(10))),
             metadata: Metadata::new(),
-            arguments: vec![7; size],
+            arguments: vec![7; size].into(),
             oneway: size == 10,
             stream,
         };

@@ -217,7 +217,7 @@ impl Session {
             method: ["A.a", "B.b", ""][usize::from(of % 3)].into(),
             deadline: (of < 0xf0).then(|| Deadline::after(self.now, timeout)),
             metadata: Metadata::new(),
-            arguments: vec![of; size],
+            arguments: vec![of; size].into(),
             oneway: of % 5 == 1,
             stream: (of % 5 < 3).then(|| StreamUse {
                 sends: of % 5 != 1,
@@ -239,8 +239,8 @@ impl Session {
         let metadata = Metadata::new();
         let answer = match of / 32 {
             0 | 1 => Answer::End { metadata },
-            2 | 3 => Answer::Reply { metadata, payload: vec![of; size] },
-            4 | 5 => Answer::App { metadata, detail: vec![of; size] },
+            2 | 3 => Answer::Reply { metadata, payload: vec![of; size].into() },
+            4 | 5 => Answer::App { metadata, detail: vec![of; size].into() },
             6 => Answer::Error(RpcError::new(Code::INTERNAL, Delivery::Executed, "failed")),
             _ => Answer::Error(RpcError::new(Code::UNAVAILABLE, Delivery::Refused, "busy").with_resend()),
         };
@@ -295,7 +295,7 @@ impl Session {
                     let resend = matches!(&outcome, Received::Error(error) if error.is_resend());
                     assert!(unseen.is_none() || resend);
                     if let Some(call) = unseen {
-                        assert!(call.arguments.iter().all(|&byte| call.arguments.len() == size(byte)));
+                        assert!(call.arguments.bytes().iter().all(|&byte| call.arguments.len() == size(byte)));
                     }
                     let at = self.calls.iter().position(|&live| live == key).expect("it ends once");
                     self.calls.swap_remove(at);

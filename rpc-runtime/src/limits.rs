@@ -169,8 +169,23 @@ pub const VAIN_FORGIVEN: u32 = 8;
 
 /// What the buffers that a thread keeps for the next payloads may take together, in bytes; each is at most
 /// [`INLINE_PAYLOAD`] large. It suffices for a thousand calls in flight of a kilobyte each. Those that it keeps for
-/// segments of output, each at most twice [`SEGMENT`], may take as much.
+/// segments of output, each at most [`FRAME`] and [`SEGMENT`] together, may take as much.
 pub const BUFFERS: usize = 1024 * 1024;
+
+/// What the buffers of more than [`INLINE_PAYLOAD`] that a process keeps for the next large payloads may take together, in
+/// bytes: as much as one connection may be receiving.
+pub const LARGE_BUFFERS: usize = 64 * 1024 * 1024;
+
+/// How many of them there may be: they are searched one by one.
+pub const LARGE_COUNT: usize = 64;
+
+/// How long such a buffer waits for its use, at least; at most twice as long. A connection in use needs it within
+/// milliseconds, and what a second has not needed is better with the system.
+pub const LARGE_KEPT: Duration = Duration::from_secs(1);
+
+/// How often a connection that has moved a large payload gives back what waits for too long: once to see what waits, once
+/// to give it back, and once to find nothing.
+pub const LARGE_SWEEPS: u32 = 3;
 
 /// The highest id that a side gives to a call; it then asks for a fresh connection. The distance to the end of
 /// `u32` leaves room for calls that are queued already.

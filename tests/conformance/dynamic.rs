@@ -54,7 +54,7 @@ impl Dynamic {
             return if response.is_app_error() { Err(CallError::App(value)) } else { Ok(value) };
         };
         let input = items(self.method, stream::iter(input), Item);
-        let arguments = Ok(self.arguments);
+        let arguments = Ok(self.arguments.into());
         let call = call_sending(channel, &self.options, self.method, arguments, input, FORM, Outcome);
         readable(call.await)
     }
@@ -69,7 +69,7 @@ impl Dynamic {
         channel: &Channel,
     ) -> Result<impl Stream<Item = Result<Value, CallError<Value>>> + use<>, CallError<Value>> {
         let input = self.input.map(|input| items(self.method, stream::iter(input), Item));
-        let (options, arguments) = (&self.options, Ok(self.arguments));
+        let (options, arguments) = (&self.options, Ok(self.arguments.into()));
         let call = call_open(channel, options, self.method, arguments, input, FORM, Outcome, FORM, Outcome);
         match call.await {
             Ok(items) => Ok(items.map(readable)),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use traitwire::{Server, ServerHandle, rpc_service};
@@ -14,6 +15,7 @@ use traitwire_allocations::Thread;
 #[rpc_service]
 pub(crate) trait Sums {
     async fn add(&self, a: i64, b: i64) -> i64;
+    async fn echo(&self, body: Bytes) -> Bytes;
 }
 
 #[derive(Debug)]
@@ -23,6 +25,10 @@ impl Sums for Plain {
     async fn add(&self, a: i64, b: i64) -> i64 {
         a + b
     }
+
+    async fn echo(&self, body: Bytes) -> Bytes {
+        body
+    }
 }
 
 /// A runtime of one thread, the one that it is made in.
@@ -31,7 +37,7 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 /// A runtime whose clock stands still: however slow a build is, its handlers stay within their time.
-fn timeless() -> Runtime {
+pub(crate) fn timeless() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
 

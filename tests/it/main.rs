@@ -4,6 +4,7 @@
 mod access;
 mod breaker;
 mod buggy;
+mod bulk;
 mod cache;
 mod callbacks;
 mod calls;

@@ -49,7 +49,7 @@ fn structure(service: &Service, terms: &Terms) -> TokenStream {
 //         let outgoing = Outgoing::new(&mut bytes, method, 2);
 //         let outgoing = send(outgoing, owned::<u64>(), "id", &id);
 //         let outgoing = send(outgoing, view::<&str>(), "name", &name);
-//         let arguments = outgoing.finish().map(|()| bytes);
+//         let arguments = sent(outgoing.finish(), bytes);
 //         let form = form::<Select<true>, Result<(), RenameError>>();
 //         call(&self.caller, &self.options, method, arguments, form, answer::<(), RenameError>())
 //     }
@@ -91,7 +91,7 @@ fn methods(service: &Service, terms: &Terms) -> TokenStream {
                 let mut #bytes = #door::buffer();
                 let #outgoing = #door::Outgoing::new(&mut #bytes, #local_method, #count);
                 #(#sends)*
-                let #sent = #outgoing.finish().map(|()| #bytes);
+                let #sent = #door::sent(#outgoing.finish(), #bytes);
                 #made
             }
         }

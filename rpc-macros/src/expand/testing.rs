@@ -352,12 +352,12 @@ fn write(method: &Method, terms: &Terms) -> TokenStream {
     });
     let pattern = one_or_tuple(idents);
     quote! {
-        fn write(#given: Self::Arguments<'_>) -> #door::Result<#door::Vec<u8>, #door::RpcError> {
+        fn write(#given: Self::Arguments<'_>) -> #door::Result<#door::Load, #door::RpcError> {
             let #pattern = #given;
             let mut #bytes = #door::Vec::new();
             let #outgoing = #door::Outgoing::new(&mut #bytes, Self::METHOD, #count);
             #(#sends)*
-            #outgoing.finish().map(|()| #bytes)
+            #door::sent(#outgoing.finish(), #bytes)
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Owns the buffers that wait for use, two lists for each thread: small ones for payloads, larger ones for the segments of
-//! an output. Does not know what was in them.
+//! Owns the small buffers that wait for use, two lists for each thread: those of payloads, and larger ones for the segments
+//! of an output. Does not know what was in them; `large` has the large ones.
 //!
 //! A call's arguments and its answer are each encoded into one and read from another. What gives one to the machine gets
 //! another back from it, so a list neither grows nor runs dry, and a steady flow of small calls allocates nothing. It
@@ -8,13 +8,14 @@
 use std::cell::RefCell;
 use std::thread::LocalKey;
 
+use crate::call::large;
 use crate::limits;
 
 type List = RefCell<Free>;
 
 thread_local! {
     static SMALL: List = const { RefCell::new(Free::new(limits::INLINE_PAYLOAD)) };
-    static SEGMENTS: List = const { RefCell::new(Free::new(2 * limits::SEGMENT)) };
+    static SEGMENTS: List = const { RefCell::new(Free::new(limits::FRAME + limits::SEGMENT)) };
 }
 
 /// Buffers of one thread.
@@ -33,10 +34,26 @@ pub(crate) fn take() -> Vec<u8> {
     take_from(&SMALL)
 }
 
-/// Takes the buffer of a payload back, unless there are enough or it has grown large.
+/// Takes the buffer of a payload back, unless there are enough.
 #[inline]
 pub(crate) fn put(buffer: Vec<u8>) {
-    put_into(&SMALL, buffer);
+    if buffer.capacity() > limits::INLINE_PAYLOAD {
+        large::put(buffer);
+    } else {
+        put_into(&SMALL, buffer);
+    }
+}
+
+/// Makes room for so many bytes at the end of a payload's buffer: exactly so many if they are many, in a buffer that has
+/// served before if there is one.
+pub(crate) fn grow(buffer: &mut Vec<u8>, bytes: usize) {
+    let needed = buffer.len() + bytes;
+    if needed <= limits::INLINE_PAYLOAD || needed <= buffer.capacity() {
+        return buffer.reserve(bytes);
+    }
+    let mut larger = large::take(needed);
+    larger.extend_from_slice(buffer);
+    put(std::mem::replace(buffer, larger));
 }
 
 /// An empty buffer for a segment.

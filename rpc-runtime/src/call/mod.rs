@@ -34,6 +34,8 @@ mod error;
 mod handler;
 mod homes;
 mod identity;
+mod large;
+mod load;
 mod metadata;
 mod options;
 mod payload;
@@ -58,6 +60,7 @@ pub use descriptor::{ArgumentDescriptor, MethodDescriptor, ServiceDescriptor};
 pub use error::{CallError, RpcError};
 pub use handler::{Handler, HandlerFuture, Service};
 pub use identity::Identity;
+pub use load::Load;
 pub use metadata::{Entry, Metadata, MetadataError, Value};
 pub use options::CallOptions;
 pub use payload::Payload;
@@ -68,12 +71,16 @@ pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
 pub use token::{Token, TokenError, TokenSource};
 
-pub(crate) use buffers::{put as put_buffer, put_segment, take as take_buffer, take_segment};
+pub(crate) use buffers::{
+    grow as grow_buffer, put as put_buffer, put_segment, take as take_buffer, take_segment,
+};
 #[cfg(feature = "testing")]
 pub(crate) use chance::load;
 pub(crate) use chance::{SPLIT_MIX_STEP, instance, roll, split_mix};
 pub(crate) use context::Origin;
+pub(crate) use large::{clear as clear_large, keep as keep_large, sweep as sweep_large, take as take_large};
 
+pub(crate) use load::Tail;
 pub(crate) use metadata::{AUTHORIZATION, check_key};
 pub(crate) use payload::{Caps, Reclaim};
 pub(crate) use policy::{Asked, PushBack};

@@ -3,20 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::call::buffers;
+use bytes::Bytes;
+
+use crate::call::{Load, buffers};
 use crate::limits;
 
 /// Encoded arguments, an encoded value or error.
 ///
-/// The bytes of a received one, if they are many, count against its connection's budget until this is dropped. A small
-/// buffer serves the next message then.
+/// The bytes of a received one, if they are many, count against its connection's budget until this is dropped. [`Bytes`]
+/// that were read from it share its buffer, and are the application's. A buffer that nobody has any more serves the next
+/// message.
 #[derive(Default)]
 pub struct Payload {
-    bytes: Vec<u8>,
+    bytes: Load,
     /// What it holds of a budget: whose, how much, and for which call.
-    held: Option<Held>,
+    held: Option<Box<Held>>,
     caps: Caps,
 }
+
+/// The buffer of a large payload that was received.
+struct Received(Vec<u8>);
 
 /// What a payload holds of its connection's budget.
 struct Held {
@@ -49,7 +55,12 @@ pub(crate) trait Reclaim: Send + Sync {
 
 impl Payload {
     /// Bytes that belong to nobody else.
-    pub const fn new(bytes: Vec<u8>) -> Self {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self::leaving(bytes.into())
+    }
+
+    /// Bytes that are to be sent.
+    pub(crate) const fn leaving(bytes: Load) -> Self {
         Self { bytes, held: None, caps: Caps { depth: limits::MAX_DEPTH, elements: None } }
     }
 
@@ -60,7 +71,11 @@ impl Payload {
         caps: Caps,
     ) -> Self {
         let (bytes, reserved, call) = parts;
-        let held = (reserved > 0).then(|| Held { owner: Arc::<O>::clone(owner), reserved, call });
+        let held = (reserved > 0).then(|| Box::new(Held { owner: Arc::<O>::clone(owner), reserved, call }));
+        let bytes = match bytes.len() > limits::INLINE_PAYLOAD {
+            true => Load::shared(Bytes::from_owner(Received(bytes))),
+            false => Load::from(bytes),
+        };
         Self { bytes, held, caps }
     }
 
@@ -71,29 +86,38 @@ impl Payload {
 
     /// The encoded bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.bytes()
+    }
+
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The buffer that they lie in, if values that are read from them may share it.
+    pub(crate) fn shareable(&self) -> Option<&Bytes> {
+        self.bytes.shareable()
     }
 
     /// The bytes, to be sent on.
-    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+    pub(crate) fn into_load(mut self) -> Load {
         std::mem::take(&mut self.bytes)
     }
 }
 
 impl Clone for Payload {
     fn clone(&self) -> Self {
-        Self::new(self.bytes.clone())
+        Self { bytes: self.bytes.clone(), held: None, caps: self.caps }
     }
 }
 
 impl Payload {
     /// Gives back what it holds.
     fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        match self.held.take() {
-            // Its buffer is large, and giving that back to the system takes long: not under the owner's lock.
-            Some(Held { owner, reserved, call }) => owner.reclaim(reserved, call),
-            None => buffers::put(bytes),
+        drop(std::mem::take(&mut self.bytes).recycle());
+        if let Some(held) = self.held.take() {
+            let Held { owner, reserved, call } = *held;
+            owner.reclaim(reserved, call);
         }
     }
 }
@@ -102,14 +126,26 @@ impl Drop for Payload {
     // Most that are dropped are empty: their bytes have gone on.
     #[inline]
     fn drop(&mut self) {
-        if self.bytes.capacity() > 0 || self.held.is_some() {
+        if self.bytes.has_buffer() || self.held.is_some() {
             self.give_back();
         }
     }
 }
 
+impl AsRef<[u8]> for Received {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        buffers::put(std::mem::take(&mut self.0));
+    }
+}
+
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({} bytes)", self.bytes.len())
+        write!(f, "Payload({} bytes)", self.len())
     }
 }

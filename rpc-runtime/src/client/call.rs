@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::call::{
-    CallError, CallOptions, Caller, Items, Metadata, MethodDescriptor, Response, RpcError, Value,
+    CallError, CallOptions, Caller, Items, Load, Metadata, MethodDescriptor, Response, RpcError, Value,
 };
 use crate::client::unsent::Unsent;
 
@@ -56,7 +56,7 @@ impl<C: Caller, T, E> Call<C, T, E> {
         caller: C,
         options: &CallOptions,
         method: &'static MethodDescriptor,
-        arguments: Result<Vec<u8>, RpcError>,
+        arguments: Result<Load, RpcError>,
         read: fn(&MethodDescriptor, &Response) -> Result<T, CallError<E>>,
     ) -> Self {
         let unsent = Unsent::new(caller, options, method, arguments);

@@ -115,7 +115,7 @@ impl Channel {
         if let Some(source) = &self.inner.token {
             credentials::attach(&**source, &method, &mut metadata);
         }
-        OutgoingCall { method, deadline, metadata, arguments: arguments.into_bytes(), oneway, stream }
+        OutgoingCall { method, deadline, metadata, arguments: arguments.into_load(), oneway, stream }
     }
 
     /// Gives a call to a connection, unless others could read its credentials there.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::Stream;
 
 use crate::call::{
-    Batch, CallError, CallOptions, CallResult, Caller, Caps, Code, Delivery, Items, Metadata,
+    Batch, CallError, CallOptions, CallResult, Caller, Caps, Code, Delivery, Items, Load, Metadata,
     MethodDescriptor, Progress, Response, RpcError, Value,
 };
 use crate::client::unsent::Unsent;
@@ -102,7 +102,7 @@ impl<C: Caller, T, E> CallStream<C, T, E> {
         caller: C,
         options: &CallOptions,
         method: &'static MethodDescriptor,
-        arguments: Result<Vec<u8>, RpcError>,
+        arguments: Result<Load, RpcError>,
         items: Option<Items>,
         read: Read<T, E>,
     ) -> Self {

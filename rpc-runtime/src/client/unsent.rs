@@ -1,7 +1,8 @@
 //! Owns [`Unsent`]: a call before its first poll, when it can still be told what to do. Does not know what its answer is.
 
 use crate::call::{
-    CallOptions, Caller, Code, Delivery, Items, MetadataError, MethodDescriptor, Payload, Request, RpcError,
+    CallOptions, Caller, Code, Delivery, Items, Load, MetadataError, MethodDescriptor, Payload, Request,
+    RpcError,
 };
 
 /// A call that has not been sent.
@@ -19,10 +20,10 @@ impl<C: Caller> Unsent<C> {
         caller: C,
         options: &CallOptions,
         method: &'static MethodDescriptor,
-        arguments: Result<Vec<u8>, RpcError>,
+        arguments: Result<Load, RpcError>,
     ) -> Self {
         let (arguments, mistake) = match arguments {
-            Ok(bytes) => (Payload::new(bytes), None),
+            Ok(load) => (Payload::leaving(load), None),
             Err(mistake) => (Payload::default(), Some(mistake)),
         };
         let mut unsent = Self { caller, method, request: Request::new(method, arguments), mistake };

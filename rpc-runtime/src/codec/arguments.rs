@@ -5,9 +5,11 @@
 
 use std::ops::Range;
 
-use serde::de::Visitor;
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 
+use super::bytes::{Encoded, is_bytes, shared, write_head};
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::error::{DecodeError, EncodeError};
@@ -23,6 +25,8 @@ pub struct ArgumentsEncoder<'a> {
     head: Range<usize>,
     announced: u32,
     written: u32,
+    /// Bytes that follow what is written.
+    tail: Option<Bytes>,
 }
 
 impl<'a> ArgumentsEncoder<'a> {
@@ -31,7 +35,7 @@ impl<'a> ArgumentsEncoder<'a> {
         let start = out.len();
         Counted::Array.write(out, count);
         let head = start..out.len();
-        Self { out, head, announced: count, written: 0 }
+        Self { out, head, announced: count, written: 0, tail: None }
     }
 
     /// Writes the next argument.
@@ -47,11 +51,24 @@ impl<'a> ArgumentsEncoder<'a> {
         Ok(Self { written: self.written + 1, ..self })
     }
 
-    /// Ends the array; it holds what was written, whatever count was announced.
-    pub fn finish(self) {
+    /// The same for a type that borrows nothing: the last argument stays where it is if it is long [`Bytes`].
+    ///
+    /// # Errors
+    /// As [`argument`](Self::argument).
+    pub fn argument_owned<T: Serialize + 'static>(mut self, value: &T) -> Result<Self, EncodeError> {
+        let is_last = self.written + 1 == self.announced;
+        let Some(tail) = is_last.then(|| shared(value)).flatten() else { return self.argument(value) };
+        write_head(self.out, &tail)?;
+        self.tail = Some(tail);
+        Ok(Self { written: self.written + 1, ..self })
+    }
+
+    /// Ends the array; it holds what was written, whatever count was announced. What comes back belongs behind it.
+    pub fn finish(self) -> Option<Bytes> {
         if self.written != self.announced {
             Counted::Array.rewrite(self.out, self.head, self.written);
         }
+        self.tail
     }
 }
 
@@ -59,6 +76,7 @@ impl<'a> ArgumentsEncoder<'a> {
 #[derive(Debug)]
 pub struct ArgumentsDecoder<'de> {
     decoder: Decoder<'de>,
+    encoded: Encoded<'de>,
     left: u32,
 }
 
@@ -68,9 +86,17 @@ impl<'de> ArgumentsDecoder<'de> {
     /// # Errors
     /// They are not.
     pub fn new(bytes: &'de [u8], limits: &ScanLimits) -> Result<Self, DecodeError> {
-        let mut decoder = Decoder::new(bytes, limits)?;
+        Self::within(bytes.into(), limits)
+    }
+
+    /// The same, for arguments that may share what the bytes lie in.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn within(encoded: Encoded<'de>, limits: &ScanLimits) -> Result<Self, DecodeError> {
+        let mut decoder = Decoder::new(encoded.bytes, limits)?;
         match decoder.token()? {
-            Token::Array(left) => Ok(Self { decoder, left }),
+            Token::Array(left) => Ok(Self { decoder, encoded, left }),
             other => Err(other.is_not(&"an array of arguments")),
         }
     }
@@ -83,6 +109,24 @@ impl<'de> ArgumentsDecoder<'de> {
         let Some(left) = self.left.checked_sub(1) else { return T::deserialize(Missing { name }) };
         self.left = left;
         T::deserialize(&mut self.decoder).map_err(|error| error.in_argument(name))
+    }
+
+    /// The same for a type that borrows nothing, as [`decode_owned`](super::decode_owned) has it.
+    ///
+    /// # Errors
+    /// It was not sent or is no `T`.
+    pub fn next_owned<T: DeserializeOwned + 'static>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, DecodeError> {
+        if is_bytes::<T>()
+            && let Some(left) = self.left.checked_sub(1)
+            && let Some(value) = self.decoder.byte_string().and_then(|found| self.encoded.take(found))
+        {
+            self.left = left;
+            return Ok(value);
+        }
+        self.next(name)
     }
 
     /// Reads the next argument, which errors call `name`; one that was not sent is the default.

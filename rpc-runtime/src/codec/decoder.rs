@@ -65,6 +65,14 @@ impl<'de> Decoder<'de> {
         })
     }
 
+    /// Reads a byte string, if one comes next.
+    pub(super) fn byte_string(&mut self) -> Option<&'de [u8]> {
+        let (Head::Bin(len), rest) = Head::read(self.rest).ok()? else { return None };
+        let (bytes, rest) = rest.split_at_checked(len as usize)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
     /// Reads a nil, if one comes next.
     pub(super) fn take_nil(&mut self) -> bool {
         let nil = self.rest.first() == Some(&Marker::Null.to_u8());

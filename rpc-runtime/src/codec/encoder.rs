@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 
 use super::error::EncodeError;
 use super::head::Counted;
-use crate::limits::{MAX_DEPTH, MAX_WRAPPERS};
+use crate::call::grow_buffer;
+use crate::limits::{INLINE_PAYLOAD, MAX_DEPTH, MAX_WRAPPERS};
 
 /// Writes one value at the end of a buffer, which it owns meanwhile: a pointer less on the way to each byte.
 pub(super) struct Encoder {
@@ -32,6 +33,14 @@ impl Encoder {
             out.truncate(start);
         }
         written
+    }
+
+    /// Makes room for bytes that are to follow, if they are so many that it matters where.
+    #[inline]
+    pub(super) fn room(&mut self, bytes: usize) {
+        if bytes > INLINE_PAYLOAD {
+            grow_buffer(&mut self.out, bytes);
+        }
     }
 
     /// Counts a container that begins here. Only success leaves it: an error ends the whole value.

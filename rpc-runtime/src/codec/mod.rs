@@ -26,6 +26,7 @@
 
 mod access;
 mod arguments;
+mod bytes;
 mod decoder;
 mod deserializer;
 mod encoder;
@@ -40,11 +41,15 @@ mod tests;
 mod token;
 
 pub use arguments::{ArgumentsDecoder, ArgumentsEncoder};
+pub use bytes::Encoded;
 use decoder::Decoder;
 use encoder::Encoder;
 pub use error::{DecodeError, EncodeError, ScanError};
 pub use scan::{ScanLimits, scan, scan_prefix};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::call::Load;
 
 /// Appends `value` to `out`.
 ///
@@ -55,6 +60,19 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
     Encoder::append(value, out, 0)
 }
 
+/// The same for a value that is given away: long bytes leave from where they are.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_owned<T: Serialize + 'static>(value: T, load: &mut Load) -> Result<(), EncodeError> {
+    let mut value = Some(value);
+    if let Some(found) = bytes::leaving(&mut value) {
+        bytes::write_head(load.head_mut(), &found)?;
+        load.end_with(found);
+    }
+    value.map_or(Ok(()), |value| encode(&value, load.head_mut()))
+}
+
 /// Reads the one value that `bytes` are, which may borrow from them.
 ///
 /// # Errors
@@ -63,4 +81,22 @@ pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], limits: &ScanLimits) -
     let mut decoder = Decoder::new(bytes, limits)?;
     let value = T::deserialize(&mut decoder)?;
     if decoder.left() == 0 { Ok(value) } else { Err(DecodeError::unread()) }
+}
+
+/// The same for a type that borrows nothing. A byte string that is a whole `Vec<u8>` is copied at once, and as a whole
+/// [`Bytes`](::bytes::Bytes) it shares what it lies in.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_owned<T: DeserializeOwned + 'static>(
+    encoded: Encoded<'_>,
+    limits: &ScanLimits,
+) -> Result<T, DecodeError> {
+    if bytes::is_bytes::<T>() {
+        let mut decoder = Decoder::new(encoded.bytes, limits)?;
+        if let Some(value) = decoder.byte_string().and_then(|found| encoded.take(found)) {
+            return Ok(value);
+        }
+    }
+    decode(encoded.bytes, limits)
 }

@@ -15,6 +15,7 @@ use super::encoder::Encoder;
 use super::error::EncodeError;
 use super::head::{Counted, counted, write_unsigned};
 use super::members::Members;
+use crate::limits;
 
 /// An open sequence.
 pub(super) struct Sequence<'a> {
@@ -118,8 +119,12 @@ impl<'a> Sequence<'a> {
     fn extend(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         if self.form == Form::Undecided && !bytes.is_empty() {
             self.begin(Form::Bytes, Counted::Bin)?;
+            let announced = self.announced.unwrap_or(0);
             // A hint that lies must not abort: where there is no room, the bytes themselves will tell.
-            let _ = self.encoder.out.try_reserve(self.announced.unwrap_or(0));
+            match announced <= limits::MESSAGE {
+                true => self.encoder.room(announced),
+                false => drop(self.encoder.out.try_reserve(announced)),
+            }
         }
         self.written += bytes.len();
         self.encoder.out.extend_from_slice(bytes);

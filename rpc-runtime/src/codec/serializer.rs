@@ -106,6 +106,7 @@ impl<'a> Serializer for &'a mut Encoder {
     #[inline]
     fn serialize_str(self, value: &str) -> Result<(), EncodeError> {
         Counted::Str.write(&mut self.out, counted(value.len())?);
+        self.room(value.len());
         self.out.extend_from_slice(value.as_bytes());
         Ok(())
     }
@@ -124,6 +125,7 @@ impl<'a> Serializer for &'a mut Encoder {
     #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
         Counted::Bin.write(&mut self.out, counted(value.len())?);
+        self.room(value.len());
         self.out.extend_from_slice(value);
         Ok(())
     }

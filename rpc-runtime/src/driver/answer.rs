@@ -75,7 +75,7 @@ pub(super) fn into_answer(result: CallResult, mut metadata: Metadata) -> Answer 
                     metadata.put(entry.clone());
                 }
             }
-            let payload = body.into_bytes();
+            let payload = body.into_load();
             match is_app_error {
                 true => Answer::App { metadata, detail: payload },
                 false => Answer::Reply { metadata, payload },

@@ -82,9 +82,11 @@ impl Shared {
             wakers.append(&mut core.wakers);
         }
         let stops = if core.stops.is_empty() { Vec::new() } else { std::mem::take(&mut core.stops) };
+        let spent = core.machine.take_spent();
         let missed = core.missed();
         self.show(&core);
         drop(core);
+        drop(spent);
         if !stops.is_empty() {
             stops.iter().for_each(|stop| stop.set());
         }

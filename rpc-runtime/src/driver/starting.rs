@@ -273,7 +273,7 @@ impl Starting {
             room
         });
         let answer = if accepted {
-            Answer::Reply { metadata: Metadata::new(), payload: nil() }
+            Answer::Reply { metadata: Metadata::new(), payload: nil().into() }
         } else {
             let text = format!("{limit} oneway calls of this connection are at work already (`in_flight`)");
             Answer::Error(RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, text).with_resend())

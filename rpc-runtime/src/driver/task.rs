@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 
-use crate::call::{Caps, Peer};
+use crate::call::{Caps, Peer, clear_large, keep_large, sweep_large};
 use crate::driver::clock;
-use crate::driver::core::Aftermath;
+use crate::driver::core::{Aftermath, Core};
 use crate::driver::dispatch::Serving;
 use crate::driver::read::{Found, Reading};
 use crate::driver::shared::{Lifecycle, Shared};
@@ -47,6 +47,8 @@ pub(crate) fn connection(
         writing: Writing::default(),
         at_end: false,
         sleep: None,
+        sweep: None,
+        sweeps: 0,
         yielded: false,
         starting,
         lifecycle,
@@ -64,6 +66,9 @@ struct Task {
     at_end: bool,
     /// Wakes the task for the machine's next timer; never later than that timer, perhaps earlier.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// When to give large buffers back that nobody has used, and how often still.
+    sweep: Option<Instant>,
+    sweeps: u32,
     /// Other tasks have had their turn since there was something to write.
     yielded: bool,
     starting: Starting,
@@ -95,6 +100,10 @@ impl Task {
             None => tracing::trace!(peer = %self.starting.peer(), "connection closed"),
         }
         self.lifecycle.closed(closed.as_ref());
+        if self.sweep.is_some() {
+            // Other connections fill it again if they need it.
+            clear_large();
+        }
         // Boxed: while the connection lives, nobody needs the room that this takes.
         Box::pin(self.linger()).await;
     }
@@ -108,16 +117,23 @@ impl Task {
         self.start(cx);
         self.write(cx);
         self.count();
-        let (after, due, can_start) = {
+        let (after, due, can_start, has_begun) = {
             let mut core = self.shared.core.lock();
-            (core.take_aftermath(), core.machine.poll_timeout(), core.machine.can_start())
+            let Core { machine, .. } = &mut *core;
+            let (due, can_start, has_begun) =
+                (machine.poll_timeout(), machine.can_start(), machine.take_begun());
+            (core.take_aftermath(), due, can_start, has_begun)
         };
+        if has_begun {
+            self.keep();
+        }
         if let Some(closed) = after.and_then(|after| self.after(*after)) {
             self.is_closed = true;
             return Poll::Ready(closed);
         }
+        let due = [due.map(Instant::from_std), self.sweep].into_iter().flatten().min();
         if let Some(due) = due {
-            self.arm(Instant::from_std(due), cx);
+            self.arm(due, cx);
         }
         if more || can_start {
             make_way(cx);
@@ -135,6 +151,24 @@ impl Task {
                 core.look(now);
                 core.machine.handle_timeout(now);
             });
+            self.sweep();
+        }
+    }
+
+    /// A large payload has begun to come or to leave: buffers are kept for the next ones, for a while.
+    fn keep(&mut self) {
+        keep_large();
+        self.sweeps = limits::LARGE_SWEEPS;
+        self.sweep.get_or_insert_with(|| Instant::from_std(clock::now()) + limits::LARGE_KEPT);
+    }
+
+    /// Gives large buffers back that nobody has used for a while, if the time has come.
+    fn sweep(&mut self) {
+        let now = clock::now();
+        if self.sweep.is_some_and(|due| due.into_std() <= now) {
+            sweep_large(now);
+            self.sweeps -= 1;
+            self.sweep = (self.sweeps > 0).then(|| Instant::from_std(now) + limits::LARGE_KEPT);
         }
     }
 

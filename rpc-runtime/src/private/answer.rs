@@ -4,8 +4,11 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use super::travel::Value;
+use crate::call::Load;
 use crate::client::{Call, ResultType};
-use crate::codec::{DecodeError, EncodeError, ScanLimits, decode, encode};
+use crate::codec::{
+    DecodeError, EncodeError, Encoded, ScanLimits, decode, decode_owned, encode, encode_owned,
+};
 
 /// Whether a type is a `Result`, whatever it is called: the constant of its own wins over [`Plain`]'s.
 #[derive(Debug)]
@@ -110,8 +113,20 @@ pub trait Answer {
     #[doc(hidden)]
     fn write(answer: &Result<Self::Ok, Self::Detail>, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// The same of one that is given away: long bytes in it need not be copied.
+    #[doc(hidden)]
+    fn write_owned(answer: Result<Self::Ok, Self::Detail>, out: &mut Load) -> Result<(), EncodeError> {
+        Self::write(&answer, out.head_mut())
+    }
+
     #[doc(hidden)]
     fn read_value(bytes: &[u8], limits: &ScanLimits) -> Result<Self::Ok, DecodeError>;
+
+    /// The same of bytes that it may share.
+    #[doc(hidden)]
+    fn read_shared(encoded: Encoded<'_>, limits: &ScanLimits) -> Result<Self::Ok, DecodeError> {
+        Self::read_value(encoded.bytes(), limits)
+    }
 
     #[doc(hidden)]
     fn read_detail(bytes: &[u8], limits: &ScanLimits) -> Result<Self::Detail, DecodeError>;
@@ -130,8 +145,19 @@ impl<T: Value, D: Value> Answer for Values<T, D> {
         }
     }
 
+    fn write_owned(answer: Result<T, D>, out: &mut Load) -> Result<(), EncodeError> {
+        match answer {
+            Ok(value) => encode_owned(value, out),
+            Err(detail) => encode_owned(detail, out),
+        }
+    }
+
     fn read_value(bytes: &[u8], limits: &ScanLimits) -> Result<T, DecodeError> {
-        decode(bytes, limits)
+        decode_owned(bytes.into(), limits)
+    }
+
+    fn read_shared(encoded: Encoded<'_>, limits: &ScanLimits) -> Result<T, DecodeError> {
+        decode_owned(encoded, limits)
     }
 
     fn read_detail(bytes: &[u8], limits: &ScanLimits) -> Result<D, DecodeError> {

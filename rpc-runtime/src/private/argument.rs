@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::cow::{Lend, Lent};
-use super::travel::{Value, View, limits};
-use crate::call::{Code, Delivery, MethodDescriptor, Payload, RpcError, take_buffer};
+use super::travel::{Value, View, encoded, limits};
+use crate::call::{Code, Delivery, Load, MethodDescriptor, Payload, RpcError, take_buffer};
 use crate::codec::{ArgumentsDecoder, ArgumentsEncoder, DecodeError, EncodeError};
 
 /// How one argument travels.
@@ -57,9 +58,24 @@ impl<'de, S: Serialize + ?Sized, R: Deserialize<'de> + Default> Argument<'de> fo
     }
 }
 
+struct Owned<T>(PhantomData<fn() -> T>);
+
+impl<T: Value> Argument<'_> for Owned<T> {
+    type Sent = T;
+    type Received = T;
+
+    fn write<'a>(encoder: ArgumentsEncoder<'a>, value: &T) -> Result<ArgumentsEncoder<'a>, EncodeError> {
+        encoder.argument_owned(value)
+    }
+
+    fn read(decoder: &mut ArgumentsDecoder<'_>, name: &'static str) -> Result<T, DecodeError> {
+        decoder.next_owned(name)
+    }
+}
+
 /// An argument `T` or `&T`.
 pub const fn owned<'de, T: Value>() -> impl Argument<'de, Sent = T, Received = T> {
-    Required(PhantomData)
+    Owned(PhantomData)
 }
 
 /// The same with `#[rpc(default)]`.
@@ -159,7 +175,7 @@ pub struct Outgoing<'a> {
     encoder: Result<ArgumentsEncoder<'a>, RpcError>,
 }
 
-/// An empty buffer for a call's arguments.
+/// A place for a call's arguments.
 pub fn buffer() -> Vec<u8> {
     take_buffer()
 }
@@ -170,10 +186,23 @@ impl<'a> Outgoing<'a> {
         Self { method, encoder: Ok(ArgumentsEncoder::new(bytes, count)) }
     }
 
-    /// Ends the arguments.
-    pub fn finish(self) -> Result<(), RpcError> {
-        self.encoder.map(ArgumentsEncoder::finish)
+    /// Ends the arguments; what comes back belongs behind what was written.
+    pub fn finish(self) -> Result<Tail, RpcError> {
+        self.encoder.map(|encoder| Tail(encoder.finish()))
     }
+}
+
+/// What follows the arguments that were written: the last one, if it stays where it is.
+#[derive(Debug)]
+pub struct Tail(Option<Bytes>);
+
+/// The arguments, of which these bytes were written and the rest follows.
+pub fn sent(tail: Result<Tail, RpcError>, bytes: Vec<u8>) -> Result<Load, RpcError> {
+    let mut load = Load::from(bytes);
+    if let Tail(Some(tail)) = tail? {
+        load.end_with(tail);
+    }
+    Ok(load)
 }
 
 /// Writes the next argument.
@@ -203,7 +232,7 @@ pub struct Incoming<'de> {
 impl<'de> Incoming<'de> {
     /// Scans them.
     pub fn new(method: &'static MethodDescriptor, payload: &'de Payload) -> Result<Self, RpcError> {
-        match ArgumentsDecoder::new(payload.bytes(), &limits(method, payload)) {
+        match ArgumentsDecoder::within(encoded(payload), &limits(method, payload)) {
             Ok(decoder) => Ok(Self { method, decoder }),
             Err(error) => Err(not_decodable(method, error)),
         }

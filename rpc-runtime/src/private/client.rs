@@ -1,17 +1,19 @@
 //! What a generated client does: makes calls, and reads their answers.
 
 use super::answer::{Answer, Form, Shape};
-use super::travel::limits;
-use crate::call::{CallError, CallOptions, Caller, Code, Delivery, MethodDescriptor, Response, RpcError};
+use super::travel::{encoded, limits};
+use crate::call::{
+    CallError, CallOptions, Caller, Code, Delivery, Load, MethodDescriptor, Response, RpcError,
+};
 use crate::client::Call;
-use crate::codec::DecodeError;
+use crate::codec::{DecodeError, Encoded};
 
 /// One call of a generated client.
 pub fn call<S, R, A, C>(
     caller: &C,
     options: &CallOptions,
     method: &'static MethodDescriptor,
-    arguments: Result<Vec<u8>, RpcError>,
+    arguments: Result<Load, RpcError>,
     _: Form<S, R>,
     _: A,
 ) -> Call<C, S::Ok, S::Err>
@@ -29,13 +31,13 @@ where
     A: Answer<Ok = S::Ok, Detail = S::Detail>,
 {
     // A oneway method is answered before it has run, with nothing; its type is `()`, which is nil.
-    let bytes = match response.body().bytes() {
-        [] if method.oneway => &[0xc0],
-        bytes => bytes,
+    let encoded = match response.body().bytes() {
+        [] if method.oneway => Encoded::from(&[0xc0][..]),
+        _ => encoded(response.body()),
     };
     let limits = limits(method, response.body());
     if !response.is_app_error() {
-        return A::read_value(bytes, &limits).map_err(|error| not_readable(method, "value", error).into());
+        return A::read_shared(encoded, &limits).map_err(|error| not_readable(method, "value", error).into());
     }
     Err(app_error::<S, R, A>(method, response))
 }

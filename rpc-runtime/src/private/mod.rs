@@ -23,8 +23,8 @@ pub use std::vec::Vec;
 
 pub use answer::{Answer, Form, Plain, Probe, Select, Shape, ShapedCall, answer, form};
 pub use argument::{
-    Argument, Incoming, Outgoing, buffer, cow, cow_or_default, owned, owned_or_default, receive, send, slice,
-    slice_of_views, slice_of_views_or_default, slice_or_default, view, view_or_default,
+    Argument, Incoming, Outgoing, Tail, buffer, cow, cow_or_default, owned, owned_or_default, receive, send,
+    sent, slice, slice_of_views, slice_of_views_or_default, slice_or_default, view, view_or_default,
 };
 pub use client::{ErrorOf, call, returned};
 pub use cow::Lend;
@@ -38,7 +38,8 @@ pub use travel::{Value, View};
 
 pub use crate::call::{
     ArgumentDescriptor, Backoff, Batch, CallOptions, CallResult, Caller, Handler, HandlerFuture, Hedge,
-    Items, Keep, MethodDescriptor, Payload, Request, Retry, RpcError, Service, ServiceDescriptor, Streaming,
+    Items, Keep, Load, MethodDescriptor, Payload, Request, Retry, RpcError, Service, ServiceDescriptor,
+    Streaming,
 };
 #[cfg(feature = "testing")]
 pub use crate::testing::{

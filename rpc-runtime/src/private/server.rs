@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Form, Shape};
 use crate::call::{
-    CallResult, Code, Context, Delivery, HandlerFuture, MethodDescriptor, Payload, Request, Response,
+    CallResult, Code, Context, Delivery, HandlerFuture, Load, MethodDescriptor, Payload, Request, Response,
     RpcError, ServiceDescriptor, take_buffer,
 };
 use crate::codec::EncodeError;
@@ -49,10 +49,10 @@ where
     A: Answer<Ok = S::Ok, Detail = S::Detail>,
 {
     let answer = S::split(returned);
-    let mut bytes = take_buffer();
-    match A::write(&answer, &mut bytes) {
-        Ok(()) if answer.is_ok() => Ok(Response::value(Payload::new(bytes))),
-        Ok(()) => Ok(Response::app_error(Payload::new(bytes))),
+    let (mut load, is_value) = (Load::from(take_buffer()), answer.is_ok());
+    match A::write_owned(answer, &mut load) {
+        Ok(()) if is_value => Ok(Response::value(Payload::leaving(load))),
+        Ok(()) => Ok(Response::app_error(Payload::leaving(load))),
         Err(error) => Err(not_answerable(method, error)),
     }
 }

@@ -17,7 +17,7 @@ use super::client::{app_error, not_readable};
 use super::server::not_answerable;
 use super::travel::item_limits;
 use crate::call::{
-    Batch, CallError, CallOptions, CallResult, Caller, Caps, Code, Delivery, ItemSource, Items,
+    Batch, CallError, CallOptions, CallResult, Caller, Caps, Code, Delivery, ItemSource, Items, Load,
     MethodDescriptor, Payload, Request, Response, RpcError, Streaming,
 };
 use crate::client::{Call, CallStream, OpenCall, Read, ResultType};
@@ -90,7 +90,7 @@ pub fn call_sending<S, R, A, C>(
     caller: &C,
     options: &CallOptions,
     method: &'static MethodDescriptor,
-    arguments: Result<Vec<u8>, RpcError>,
+    arguments: Result<Load, RpcError>,
     items: Items,
     form: Form<S, R>,
     codec: A,
@@ -108,7 +108,7 @@ pub fn call_stream<S, R, A, C>(
     caller: &C,
     options: &CallOptions,
     method: &'static MethodDescriptor,
-    arguments: Result<Vec<u8>, RpcError>,
+    arguments: Result<Load, RpcError>,
     items: Option<Items>,
     _: Form<S, R>,
     _: A,
@@ -128,7 +128,7 @@ pub fn call_open<S, R, A, P, Q, B, C>(
     caller: &C,
     options: &CallOptions,
     method: &'static MethodDescriptor,
-    arguments: Result<Vec<u8>, RpcError>,
+    arguments: Result<Load, RpcError>,
     items: Option<Items>,
     form: Form<S, R>,
     codec: A,

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Caps, MethodDescriptor, Payload};
-use crate::codec::ScanLimits;
+use crate::codec::{Encoded, ScanLimits};
 
 /// A type that owns what it holds and can travel both ways.
 #[diagnostic::on_unimplemented(
@@ -13,10 +13,10 @@ use crate::codec::ScanLimits;
     note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on it",
     note = "a type that borrows from the message says so with a lifetime: `Name<'_>`"
 )]
-pub trait Value: Serialize + DeserializeOwned {}
+pub trait Value: Serialize + DeserializeOwned + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Value for T {}
+impl<T: Serialize + DeserializeOwned + 'static> Value for T {}
 
 /// A type that can travel and may borrow from the message that it is read from.
 #[diagnostic::on_unimplemented(
@@ -28,6 +28,11 @@ pub trait View<'de>: Serialize + Deserialize<'de> {}
 
 #[diagnostic::do_not_recommend]
 impl<'de, T: Serialize + Deserialize<'de>> View<'de> for T {}
+
+/// A payload to be read, whose buffer values may share.
+pub(super) fn encoded(payload: &Payload) -> Encoded<'_> {
+    Encoded::within(payload.bytes(), payload.shareable())
+}
 
 /// What a payload may hold: its size and its receiver's settings say, and the method may allow more elements.
 pub(super) fn limits(method: &MethodDescriptor, payload: &Payload) -> ScanLimits {

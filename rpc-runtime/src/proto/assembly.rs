@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::call::take_buffer;
+use crate::call::{grow_buffer, take_buffer, take_large};
 use crate::proto::event::Body;
 use crate::proto::{ConnectionError, Misbehaviour, Side};
 use crate::wire::Payload;
@@ -20,6 +20,9 @@ pub(super) struct Partial {
     /// What it holds of the budget.
     reserved: usize,
 }
+
+/// A payload of which a smaller part than one in so many has come has no claim to memory for the rest.
+const BEGUN: usize = 16;
 
 /// What a part made of its payload.
 #[derive(Debug)]
@@ -50,11 +53,18 @@ impl Partial {
         if part.len() > eager {
             return Err(Misbehaviour::Ungranted { id }.into());
         }
-        let mut bytes = if more { Vec::new() } else { take_buffer() };
+        let mut bytes = match more {
+            false => take_buffer(),
+            // Room for all of it, if what is here is not too small a part of that: others grow as they come.
+            true if total.min(eager) / BEGUN <= part.len() => take_large(total.min(eager)),
+            true => Vec::new(),
+        };
+        grow_buffer(&mut bytes, part.len());
         bytes.extend_from_slice(part);
         if !more {
             return Ok(Assembled::Whole(Body { id, bytes, reserved: 0 }));
         }
+        budget.begun = true;
         if total > eager {
             budget.ask(id, total);
         }
@@ -93,7 +103,8 @@ impl Partial {
     pub(super) fn grant(&mut self) {
         self.allowed = self.total;
         self.reserved = self.total;
-        self.bytes.reserve_exact(self.total - self.bytes.len());
+        let missing = self.total - self.bytes.len();
+        grow_buffer(&mut self.bytes, missing);
     }
 
     /// Whether it is larger than what needs no grant, and has none.
@@ -128,6 +139,8 @@ pub(super) struct Budget {
     side: Side,
     arguments: Share,
     answers: Share,
+    /// A payload has begun that comes in parts.
+    begun: bool,
 }
 
 /// One half of the budget, and the payloads that wait for a part of it, first come first served.
@@ -142,7 +155,7 @@ struct Share {
 
 impl Budget {
     pub(super) const fn new(side: Side, limit: usize) -> Self {
-        Self { side, arguments: Share::new(limit / 2), answers: Share::new(limit / 2) }
+        Self { side, arguments: Share::new(limit / 2), answers: Share::new(limit / 2), begun: false }
     }
 
     fn ask(&mut self, id: u32, total: usize) {
@@ -157,6 +170,11 @@ impl Budget {
         let share = self.share(id);
         debug_assert!(reserved <= share.used, "{reserved} bytes released of {}", share.used);
         share.used = share.used.saturating_sub(reserved);
+    }
+
+    /// Whether a payload that comes in parts has begun since this was asked last.
+    pub(super) const fn take_begun(&mut self) -> bool {
+        std::mem::replace(&mut self.begun, false)
     }
 
     /// The next payload that fits, now reserved: its id and its total.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use crate::call::Load;
 use crate::limits;
 use crate::proto::Misbehaviour;
 use crate::wire::{Flags, FrameWriter, Header, Kind};
@@ -15,7 +16,7 @@ pub(super) struct Bulk {
     id: u32,
     kind: Kind,
     flags: Flags,
-    payload: Vec<u8>,
+    payload: Load,
     sent: usize,
     allowed: usize,
     form: Form,
@@ -41,23 +42,24 @@ impl fmt::Debug for Bulk {
 impl Bulk {
     /// The rest of `payload`, of which `sent` bytes were in the first frame; the peer takes `eager` bytes without a
     /// grant.
-    pub(super) fn new(id: u32, kind: Kind, flags: Flags, payload: Vec<u8>, sent: usize, eager: u64) -> Self {
+    pub(super) fn new(id: u32, kind: Kind, flags: Flags, payload: Load, sent: usize, eager: u64) -> Self {
         let eager = usize::try_from(eager).unwrap_or(usize::MAX);
         let allowed = payload.len().min(eager);
         Self { id, kind, flags, payload, sent, allowed, form: Form::Rest }
     }
 
     /// An item, of which nothing is [allowed](Self::allow) yet.
-    pub(super) const fn item(header: Header, payload: Vec<u8>) -> Self {
+    pub(super) fn item(header: Header, payload: Vec<u8>) -> Self {
         let Header { kind, flags, id } = header;
+        let payload = payload.into();
         Self { id, kind, flags, payload, sent: 0, allowed: 0, form: Form::Item }
     }
 
     /// Whole frames of this kind and id.
-    pub(super) const fn whole(header: Header, frames: Vec<u8>) -> Self {
+    pub(super) fn whole(header: Header, frames: Vec<u8>) -> Self {
         let Header { kind, flags, id } = header;
         let allowed = frames.len();
-        Self { id, kind, flags, payload: frames, sent: 0, allowed, form: Form::Frames }
+        Self { id, kind, flags, payload: frames.into(), sent: 0, allowed, form: Form::Frames }
     }
 
     /// Lets so many further bytes of an item go, as far as it has them; says how many.
@@ -75,7 +77,7 @@ impl Bulk {
             Form::Item if self.sent == 0 => self.allowed as u64 + overhead,
             Form::Item => (self.allowed - self.sent) as u64,
             Form::Frames => {
-                let mut rest = &self.payload[..];
+                let mut rest = self.payload.bytes();
                 let frames = std::iter::from_fn(|| {
                     let frame = crate::wire::split(rest).ok()??;
                     rest = &rest[frame.size..];
@@ -97,7 +99,7 @@ impl Bulk {
 pub(super) fn write_first(
     out: &mut Vec<u8>,
     header: Header,
-    payload: &[u8],
+    payload: &Load,
     eager: u64,
     head: impl FnOnce(&mut FrameWriter<'_>),
 ) -> usize {
@@ -111,7 +113,7 @@ pub(super) fn write_first(
         frame.total(payload.len() as u32);
     }
     head(&mut frame);
-    frame.payload(&payload[..first]);
+    payload.part(0..first).iter().for_each(|part| frame.payload(part));
     frame.finish();
     first
 }
@@ -121,7 +123,7 @@ pub(super) fn write_first(
 pub(super) struct Framed {
     pub(super) id: u32,
     pub(super) kind: Kind,
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Load,
 }
 
 /// Large payloads that leave. Those that may go on take turns, a frame each; the others wait for their grant.
@@ -133,14 +135,22 @@ pub(super) struct BulkQueue {
     answers: usize,
     /// Streams of whose large item a part was cut.
     moved: Vec<u32>,
+    /// A large payload has begun to leave.
+    begun: bool,
 }
 
 impl BulkQueue {
     pub(super) fn push(&mut self, bulk: Bulk) {
+        self.begun |= bulk.form == Form::Rest;
         if bulk.is_answer() {
             self.answers += bulk.payload.len();
         }
         self.enqueue(bulk);
+    }
+
+    /// Whether a large payload has begun to leave since this was asked last.
+    pub(super) const fn take_begun(&mut self) -> bool {
+        std::mem::replace(&mut self.begun, false)
     }
 
     pub(super) const fn answer_bytes(&self) -> usize {
@@ -197,7 +207,7 @@ impl BulkQueue {
     }
 
     /// Forgets a payload; what was sent of it is ended by the frame that ends its call.
-    pub(super) fn remove(&mut self, id: u32) -> Option<Vec<u8>> {
+    pub(super) fn remove(&mut self, id: u32) -> Option<Load> {
         let bulk = match self.waiting.remove(&id) {
             Some(bulk) => bulk,
             None => self.ready.iter().position(|bulk| bulk.id == id).and_then(|at| self.ready.remove(at))?,
@@ -210,7 +220,7 @@ impl BulkQueue {
     pub(super) fn cut(&mut self, alone: bool, out: &mut Vec<u8>) -> Option<Framed> {
         let mut bulk = self.ready.pop_front()?;
         if bulk.form == Form::Frames {
-            out.extend_from_slice(&bulk.payload);
+            out.extend_from_slice(bulk.payload.bytes());
             return Some(self.done(bulk));
         }
         let most = if alone && self.ready.is_empty() { limits::FRAME } else { limits::FRAME_SHARED };
@@ -221,7 +231,7 @@ impl BulkQueue {
         if bulk.form == Form::Item && bulk.sent == 0 && !last {
             frame.total(bulk.payload.len() as u32);
         }
-        frame.payload(&bulk.payload[bulk.sent..end]);
+        bulk.payload.part(bulk.sent..end).iter().for_each(|part| frame.payload(part));
         frame.finish();
         bulk.sent = end;
         if last {
@@ -237,6 +247,12 @@ impl BulkQueue {
     /// A stream of whose large item a part was cut since this was asked last.
     pub(super) fn poll_moved(&mut self) -> Option<u32> {
         self.moved.pop()
+    }
+
+    /// All payloads, taken out.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Load> {
+        let Self { ready, waiting, .. } = std::mem::take(self);
+        ready.into_iter().chain(waiting.into_values()).map(|bulk| bulk.payload)
     }
 
     fn done(&mut self, bulk: Bulk) -> Framed {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Batch, Deadline, Metadata, RpcError};
+use crate::call::{Batch, Deadline, Load, Metadata, RpcError};
 use crate::proto::{CallId, CallKey, ConnectionError};
 use crate::wire::Hello;
 
@@ -22,7 +22,7 @@ pub struct OutgoingCall {
     /// What goes beside the arguments.
     pub metadata: Metadata,
     /// The arguments, encoded.
-    pub arguments: Vec<u8>,
+    pub arguments: Load,
     /// Whether its caller waits until it is written, and not for the answer.
     pub oneway: bool,
     /// What streams it has, if it has any.
@@ -180,14 +180,14 @@ pub enum Answer {
         /// What goes beside it.
         metadata: Metadata,
         /// The value, encoded.
-        payload: Vec<u8>,
+        payload: Load,
     },
     /// The service's own error.
     App {
         /// What goes beside it.
         metadata: Metadata,
         /// The error's value, encoded.
-        detail: Vec<u8>,
+        detail: Load,
     },
     /// The end of this side's stream.
     End {
@@ -200,10 +200,20 @@ pub enum Answer {
 
 impl Answer {
     /// The bytes of its payload.
-    pub const fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Self::Reply { payload, .. } | Self::App { detail: payload, .. } => payload.len(),
             Self::End { .. } | Self::Error(_) => 0,
+        }
+    }
+}
+
+impl From<Answer> for Load {
+    /// Its payload, if it has one.
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Reply { payload, .. } | Answer::App { detail: payload, .. } => payload,
+            Answer::End { .. } | Answer::Error(_) => Self::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::call::{put_segment, take_segment};
+use crate::call::{Load, Tail, put_segment, take_segment};
 use crate::limits;
 use crate::proto::Misbehaviour;
 use crate::proto::bulk::{BulkQueue, Framed};
@@ -37,6 +37,8 @@ pub(super) struct Output {
     /// What the third lane has had since the second one had something.
     quiet: usize,
     finished: Vec<(Framed, u64)>,
+    /// Buffers of the application's that are done with, and may be dropped when no lock is held.
+    spent: Vec<Tail>,
 }
 
 impl Output {
@@ -56,6 +58,7 @@ impl Output {
             since_bulk: 0,
             quiet: 0,
             finished: Vec::new(),
+            spent: Vec::new(),
         }
     }
 
@@ -115,7 +118,7 @@ impl Output {
 
     /// A last word, behind everything that is framed; what is not framed yet never will be.
     pub(super) fn farewell(&mut self, goaway: &Goaway) {
-        self.bulk = BulkQueue::default();
+        self.discard_bulk();
         self.frame(|out| goaway.write(out));
     }
 
@@ -175,12 +178,34 @@ impl Output {
     }
 
     /// Takes a payload back, whether or not all of it is framed.
-    pub(super) fn withdraw(&mut self, id: u32) -> Option<Vec<u8>> {
+    pub(super) fn withdraw(&mut self, id: u32) -> Option<Load> {
         let finished = self.finished.iter().position(|(framed, _)| framed.id == id);
         match finished {
             Some(at) => Some(self.finished.swap_remove(at).0.payload),
             None => self.bulk.remove(id),
         }
+    }
+
+    /// Takes a payload back that nobody wants.
+    pub(super) fn drop_load(&mut self, id: u32) {
+        if let Some(load) = self.withdraw(id) {
+            self.discard(load);
+        }
+    }
+
+    /// A payload is done with.
+    pub(super) fn discard(&mut self, load: Load) {
+        self.spent.extend(load.recycle());
+    }
+
+    fn discard_bulk(&mut self) {
+        let mut bulk = std::mem::take(&mut self.bulk);
+        bulk.drain().for_each(|load| self.discard(load));
+    }
+
+    /// What may be dropped when no lock is held.
+    pub(super) fn take_spent(&mut self) -> Vec<Tail> {
+        std::mem::take(&mut self.spent)
     }
 
     /// The transport took so many bytes.
@@ -233,8 +258,9 @@ impl Output {
         self.control = Vec::new();
         self.credits = BTreeMap::new();
         self.segments = VecDeque::new();
-        self.bulk = BulkQueue::default();
+        self.discard_bulk();
         self.in_hand = VecDeque::new();
-        self.finished = Vec::new();
+        let finished = std::mem::take(&mut self.finished);
+        finished.into_iter().for_each(|(framed, _)| self.discard(framed.payload));
     }
 }

@@ -39,7 +39,7 @@ impl Entry {
         // Times beyond what a clock holds are as good as none.
         let fresh_until = now.checked_add(fresh).unwrap_or(now);
         let stale_until = fresh_until.checked_add(stale).unwrap_or(fresh_until);
-        Self { key, body: body.into_bytes(), is_app_error, metadata, fresh_until, stale_until }
+        Self { key, body: body.bytes().to_vec(), is_app_error, metadata, fresh_until, stale_until }
     }
 
     /// Whether it is the answer to a call with this key.

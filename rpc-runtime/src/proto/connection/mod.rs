@@ -22,7 +22,7 @@ mod streams;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::call::put_buffer;
+use crate::call::Tail;
 use crate::limits;
 use crate::proto::assembly::Budget;
 use crate::proto::bulk::Framed;
@@ -250,7 +250,7 @@ impl Connection {
                 }
             };
             if let Some(unwanted) = unwanted {
-                put_buffer(unwanted);
+                self.output.discard(unwanted);
             }
         }
         while let Some(id) = self.output.bulk.poll_moved() {
@@ -274,6 +274,17 @@ impl Connection {
     /// Whether an answer may be encoded: those that wait to be framed are not too many yet.
     pub const fn has_room_for_answers(&self) -> bool {
         self.output.bulk.answer_bytes() < self.config.bulk
+    }
+
+    /// Buffers of the application's that have been sent, to be dropped when no lock is held.
+    pub(crate) fn take_spent(&mut self) -> Vec<Tail> {
+        self.output.take_spent()
+    }
+
+    /// Whether a large payload has begun to come or to leave since this was asked last.
+    pub const fn take_begun(&mut self) -> bool {
+        let (comes, leaves) = (self.budget.take_begun(), self.output.bulk.take_begun());
+        comes || leaves
     }
 
     /// Whether there are bytes to write.

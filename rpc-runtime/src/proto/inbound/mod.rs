@@ -8,7 +8,7 @@ mod streams;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::call::{Code, Deadline, Delivery, Metadata, RpcError, put_buffer};
+use crate::call::{Code, Deadline, Delivery, Load, Metadata, RpcError};
 use crate::limits;
 use crate::proto::assembly::{Assembled, Partial};
 use crate::proto::bulk::{Bulk, write_first};
@@ -252,14 +252,16 @@ impl Inbound {
             // Nobody waits for its payload, so nobody would grant the rest of a large one.
             (Some(State::Stopping { why }), _) => {
                 let error = stopped_handler(*why);
+                tools.output.discard(answer.into());
                 return self.end_with(id, &error, tools);
             }
-            _ => return,
+            _ => return tools.output.discard(answer.into()),
         }
         match answer {
             Answer::End { metadata } => self.end_stream(id, metadata, peer, tools),
             Answer::Error(error) => self.end_with(id, &error, tools),
-            Answer::Reply { .. } if self.takes(id) => {
+            Answer::Reply { payload, .. } if self.takes(id) => {
+                tools.output.discard(payload);
                 let text = "a value was answered to a call that takes a stream";
                 self.end_with(id, &RpcError::new(Code::INTERNAL, Delivery::Executed, text), tools);
             }
@@ -273,14 +275,18 @@ impl Inbound {
                         let write = |frame: &mut FrameWriter<'_>| head.write(frame);
                         self.send(Header { kind: Kind::Error, flags, id }, write, detail, peer, tools);
                     }
-                    Err(error) => self.end_with(id, &error, tools),
+                    Err(error) => {
+                        tools.output.discard(detail);
+                        self.end_with(id, &error, tools);
+                    }
                 }
             }
         }
     }
 
-    fn reply(&mut self, id: u32, metadata: Metadata, payload: Vec<u8>, peer: &Hello, tools: &mut Tools<'_>) {
+    fn reply(&mut self, id: u32, metadata: Metadata, payload: Load, peer: &Hello, tools: &mut Tools<'_>) {
         if let Err(error) = check_answer(&metadata, payload.len(), peer, tools.config) {
+            tools.output.discard(payload);
             return self.end_with(id, &error, tools);
         }
         let (head, header) = (ReplyHead { metadata }, Header { kind: Kind::Reply, flags: Flags::NONE, id });
@@ -342,7 +348,11 @@ impl Inbound {
                     tools.events.push_back(Event::Stop { id: CallId(id), why: Stop::Lost });
                     Delivery::Executed
                 }
-                State::Answering | State::Finishing { .. } => Delivery::Executed,
+                State::Answering => Delivery::Executed,
+                State::Finishing { answer } => {
+                    tools.output.discard(answer.into());
+                    Delivery::Executed
+                }
                 State::Assembling { partial, .. } => {
                     partial.abandon(tools.budget);
                     Delivery::Refused
@@ -354,7 +364,7 @@ impl Inbound {
                 State::Refused { .. } => Delivery::Refused,
             };
             // Of an answer or of items.
-            tools.output.withdraw(id);
+            tools.output.drop_load(id);
             let error = RpcError::new(Code::UNAVAILABLE, delivery, reason).with_resend();
             self.end_with(id, &error, tools);
         }
@@ -375,7 +385,8 @@ impl Inbound {
                 }
                 State::Assembling { partial, .. } => partial.abandon(tools.budget),
                 State::Waiting { arguments, .. } => tools.release(arguments),
-                State::Refused { .. } | State::Finishing { .. } | State::Answering => {}
+                State::Finishing { answer } => tools.output.discard(answer.into()),
+                State::Refused { .. } | State::Answering => {}
             }
         }
     }
@@ -469,13 +480,16 @@ impl Inbound {
             State::Running => {
                 call.state = State::Stopping { why };
                 if call.streams.is_some() {
-                    tools.output.withdraw(id);
+                    tools.output.drop_load(id);
                 }
                 tools.events.push_back(Event::Stop { id: CallId(id), why });
             }
             // ## (Finishing | Answering) => ended: the rest of the answer is not wanted.
-            State::Finishing { .. } | State::Answering => {
-                tools.output.withdraw(id);
+            ended @ (State::Finishing { .. } | State::Answering) => {
+                tools.output.drop_load(id);
+                if let State::Finishing { answer } = ended {
+                    tools.output.discard(answer.into());
+                }
                 let error = stopped_handler(why);
                 self.end_with(id, &error, tools);
             }
@@ -510,7 +524,7 @@ impl Inbound {
         &mut self,
         header: Header,
         head: impl FnOnce(&mut FrameWriter<'_>),
-        payload: Vec<u8>,
+        payload: Load,
         peer: &Hello,
         tools: &mut Tools<'_>,
     ) {
@@ -531,7 +545,7 @@ impl Inbound {
             tools.output.bulk.push(Bulk::new(id, kind, flags, payload, first, peer.eager));
         } else {
             self.forget(id, tools);
-            put_buffer(payload);
+            tools.output.discard(payload);
         }
     }
 

@@ -215,7 +215,10 @@ impl Inbound {
 
     /// An answer that may be written now; one that has to follow items waits for them.
     pub(super) fn after_items(&mut self, id: u32, answer: Answer, tools: &mut Tools<'_>) -> Option<Answer> {
-        let call = self.open.get_mut(id)?;
+        let Some(call) = self.open.get_mut(id) else {
+            tools.output.discard(answer.into());
+            return None;
+        };
         if !matches!(call.state, State::Running) {
             return Some(answer);
         }

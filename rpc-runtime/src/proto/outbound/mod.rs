@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use crate::call::{Batch, Code, Deadline, Delivery, Metadata, RpcError, put_buffer};
+use crate::call::{Batch, Code, Deadline, Delivery, Load, Metadata, RpcError};
 use crate::limits;
 use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
 use crate::proto::assembly::{Assembled, Partial};
@@ -283,10 +283,10 @@ impl Outbound {
     pub(super) fn handle_framed(
         &mut self,
         id: u32,
-        payload: Vec<u8>,
+        payload: Load,
         end: u64,
         tools: &mut Tools<'_>,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Load> {
         let Some(&mut key) = self.open.get_mut(id) else { return Some(payload) };
         let Some(entry) = self.calls.get_mut(key) else { return Some(payload) };
         let State::Sending { arguments } = entry.state else { return Some(payload) };
@@ -423,7 +423,8 @@ impl Outbound {
         if size as u64 > peer.message {
             let outcome = Received::Error(too_large(size, peer.message));
             self.held -= size;
-            self.calls.remove(key);
+            let gone = self.calls.remove(key);
+            tools.output.discard(gone.call.arguments);
             let unread = VecDeque::new();
             tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None, unread });
             return;
@@ -477,25 +478,26 @@ impl Outbound {
             State::Queued { turn } => {
                 self.held -= call.call.arguments.len();
                 self.queue.remove(turn, call.call.stream.is_some());
-                self.calls.remove(key);
+                let gone = self.calls.remove(key);
+                tools.output.discard(gone.call.arguments);
                 return unread;
             }
             // ## Sending | Sent => Abandoned: it counts until the callee has said its last word.
             State::Sending { arguments } => {
                 self.held -= arguments;
-                tools.output.withdraw(id);
+                tools.output.drop_load(id);
             }
             State::Sent { end, held } => {
                 self.held -= held;
                 self.unwritten.forget(end);
                 if call.call.stream.is_some() {
-                    tools.output.withdraw(id);
+                    tools.output.drop_load(id);
                 }
             }
             State::Abandoned => return unread,
         }
         call.deadline = None;
-        put_buffer(std::mem::take(&mut call.call.arguments));
+        tools.output.discard(std::mem::take(&mut call.call.arguments));
         call.call.metadata = Metadata::new();
         tools.output.frame(|out| write_cancel(out, id));
         unread
@@ -516,7 +518,7 @@ impl Outbound {
         let unseen = match may_resend && !begun {
             true => Some(Box::new(call)),
             false => {
-                put_buffer(call.arguments);
+                tools.output.discard(call.arguments);
                 None
             }
         };
@@ -549,7 +551,7 @@ impl Outbound {
                 self.held -= held;
                 self.unwritten.forget(end);
                 if call.stream.is_some() {
-                    tools.output.withdraw(id);
+                    tools.output.drop_load(id);
                 }
             }
             State::Abandoned => return None,

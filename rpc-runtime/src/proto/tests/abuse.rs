@@ -215,7 +215,7 @@ fn frames_that_move_nothing_are_bounded() {
         // One call is over, and another one keeps the connection open behind a GOAWAY.
         is_ignored(&mut pair, &[call(1, TEXT, None, b"x"), call(3, TEXT, None, b"x")].concat());
         let id = pair.server.started[0].id;
-        let answer = Answer::Reply { metadata: Metadata::new(), payload: vec![1] };
+        let answer = Answer::Reply { metadata: Metadata::new(), payload: vec![1].into() };
         pair.server.machine.answer(id, answer, pair.now);
         is_ignored(&mut pair, &vain.repeat(10));
         // Time forgives one, and a frame that moves something eight.
@@ -389,7 +389,7 @@ fn an_answer_to_a_call_that_was_lost_is_nothing() {
     pair.drive();
     let id = pair.server.started[0].id;
     pair.server.machine.close_now("bye", now);
-    pair.server.machine.answer(id, Answer::Reply { metadata: Metadata::new(), payload: vec![1] }, now);
+    pair.server.machine.answer(id, Answer::Reply { metadata: Metadata::new(), payload: vec![1].into() }, now);
     pair.server.machine.stopped(id, now);
     pair.pass(Duration::from_secs(2));
     pair.server.machine.assert_empty();

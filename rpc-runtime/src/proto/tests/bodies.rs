@@ -162,7 +162,7 @@ fn a_reply_beyond_the_callers_limit_is_an_error_of_its_call_only() {
     pair.client.call(b"x", now);
     pair.drive();
     let id = pair.server.started.remove(0).id;
-    let answer = Answer::Reply { metadata: Metadata::new(), payload: payload(1, 1_001) };
+    let answer = Answer::Reply { metadata: Metadata::new(), payload: payload(1, 1_001).into() };
     pair.server.machine.answer(id, answer, now);
     pair.drive();
     let error = pair.client.outcome().unwrap_err();
@@ -180,7 +180,7 @@ fn cancels_and_deadlines_end_large_payloads_at_every_point() {
             if back {
                 pair.drive();
                 let id = pair.server.started.remove(0).id;
-                let answer = Answer::Reply { metadata: Metadata::new(), payload: payload(1, 2 << 20) };
+                let answer = Answer::Reply { metadata: Metadata::new(), payload: payload(1, 2 << 20).into() };
                 pair.server.machine.answer(id, answer, now);
             }
             for _ in 0..steps {

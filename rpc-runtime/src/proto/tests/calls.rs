@@ -97,7 +97,7 @@ fn an_app_error_carries_its_detail() {
     let id = pair.server.started.remove(0).id;
     pair.server.machine.answer(
         id,
-        Answer::App { metadata: Metadata::new(), detail: b"detail".to_vec() },
+        Answer::App { metadata: Metadata::new(), detail: b"detail".to_vec().into() },
         now,
     );
     pair.drive();
@@ -292,7 +292,7 @@ fn the_documents_conversation_is_held() {
     assert_eq!((&*call.method.name, call.arguments.bytes()), ("Echo.echo", &b"\x91\xa2hi"[..]));
     pair.server.machine.answer(
         call.id,
-        Answer::Reply { metadata: Metadata::new(), payload: b"\xa2hi".to_vec() },
+        Answer::Reply { metadata: Metadata::new(), payload: b"\xa2hi".to_vec().into() },
         now,
     );
     let reply = pair.server.machine.poll_transmit(pair.now).unwrap();

@@ -349,7 +349,7 @@ impl World {
             method: METHODS[method].into(),
             deadline,
             metadata,
-            arguments: arguments.clone(),
+            arguments: arguments.clone().into(),
             oneway,
             stream: None,
         };
@@ -377,7 +377,7 @@ impl World {
                 assert!(!owed || code != Code::UNAVAILABLE, "a handler may call back: {}", untaken.error);
                 assert_eq!(untaken.error.delivery(), Delivery::NotSent);
                 assert!(accepting || untaken.error.is_resend());
-                assert!(untaken.call.arguments == arguments && mark(&untaken.call.metadata) == key);
+                assert!(untaken.call.arguments.bytes() == arguments && mark(&untaken.call.metadata) == key);
             }
         }
     }
@@ -413,14 +413,14 @@ impl World {
         let echo = || [&entry.arguments[..], &[0x99]].concat();
         let error = |delivery| RpcError::new(APPLICATION, delivery, "of the test");
         let (answer, answered) = match way {
-            Way::Echo => (Answer::Reply { metadata, payload: echo() }, Answered::Value(echo())),
+            Way::Echo => (Answer::Reply { metadata, payload: echo().into() }, Answered::Value(echo())),
             Way::Reply(size) => {
                 let payload = filled(!key, size);
-                (Answer::Reply { metadata, payload: payload.clone() }, Answered::Value(payload))
+                (Answer::Reply { metadata, payload: payload.clone().into() }, Answered::Value(payload))
             }
             Way::App(size) => {
                 let detail = filled(!key, size);
-                (Answer::App { metadata, detail: detail.clone() }, Answered::App(detail))
+                (Answer::App { metadata, detail: detail.clone().into() }, Answered::App(detail))
             }
             Way::Failed => {
                 (Answer::Error(error(Delivery::Executed)), Answered::Error(Delivery::Executed, false))
@@ -533,7 +533,7 @@ impl World {
                 if let Some(call) = unseen {
                     let Entry { method, arguments, deadline, .. } = &self.ledger[entry];
                     assert_eq!((&*call.method, mark(&call.metadata)), (METHODS[*method], entry));
-                    assert!(call.arguments == *arguments && call.deadline == *deadline, "as it was");
+                    assert!(call.arguments.bytes() == *arguments && call.deadline == *deadline, "as it was");
                 }
                 end.bodies.extend(self.ledger[entry].end(entry, outcome));
             }

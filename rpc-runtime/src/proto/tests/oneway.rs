@@ -154,6 +154,6 @@ fn one_that_is_refused_after_it_was_written_is_handed_back_as_it_was() {
     let Some(Event::Ended { outcome, unseen: Some(call), .. }) = pair.client.machine.poll_event() else {
         panic!("it ends, and comes back")
     };
-    assert!(call.oneway && call.arguments == b"same bytes");
+    assert!(call.oneway && call.arguments.bytes() == b"same bytes");
     assert!(bytes_of(outcome).unwrap_err().is_resend());
 }

@@ -144,7 +144,11 @@ impl End {
         let call = self.started.remove(0);
         let payload = call.arguments.bytes().to_vec();
         self.machine.release(call.arguments, now);
-        self.machine.answer(call.id, Answer::Reply { metadata: Metadata::new(), payload }, now);
+        self.machine.answer(
+            call.id,
+            Answer::Reply { metadata: Metadata::new(), payload: payload.into() },
+            now,
+        );
         call.id
     }
 
@@ -167,7 +171,7 @@ pub(super) fn outgoing(arguments: &[u8], deadline: Option<Deadline>) -> Outgoing
         method: "Echo.echo".into(),
         deadline,
         metadata: Metadata::new(),
-        arguments: arguments.to_vec(),
+        arguments: arguments.to_vec().into(),
         oneway: false,
         stream: None,
     }

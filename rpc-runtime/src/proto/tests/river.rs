@@ -186,7 +186,7 @@ impl River {
                 streams.map_or(Some(Duration::from_secs(3_600)), |(.., patience)| patience.first),
             ),
             metadata: marked(nth),
-            arguments: filled(nth, size),
+            arguments: filled(nth, size).into(),
             oneway: false,
             stream: usage,
         };
@@ -289,8 +289,8 @@ impl River {
         let metadata = Metadata::new();
         let answer = match way {
             Way::Well(_) if takes => Answer::End { metadata },
-            Way::Well(size) => Answer::Reply { metadata, payload: filled(!nth, size) },
-            Way::App(size) => Answer::App { metadata, detail: filled(!nth, size) },
+            Way::Well(size) => Answer::Reply { metadata, payload: filled(!nth, size).into() },
+            Way::App(size) => Answer::App { metadata, detail: filled(!nth, size).into() },
             Way::Failed => Answer::Error(RpcError::new(APPLICATION, Delivery::Executed, "of the test")),
         };
         (entry.answer, entry.stopped) = (Some(way), stopping);

@@ -126,7 +126,7 @@ fn a_callee_takes_items_and_answers_after_the_end() {
     taken.extend(take(&mut pair, true, CallRef::Peer(stream.id)));
     assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [10, 300_000, 10]);
     assert!(matches!(pair.server.machine.take_items(CallRef::Peer(stream.id), 0, pair.now), Taken::End));
-    let answer = Answer::Reply { metadata: Metadata::new(), payload: b"sum".to_vec() };
+    let answer = Answer::Reply { metadata: Metadata::new(), payload: b"sum".to_vec().into() };
     pair.server.machine.answer(stream.id, answer, pair.now);
     pair.drive();
     assert_eq!(pair.client.outcome().unwrap(), b"sum");

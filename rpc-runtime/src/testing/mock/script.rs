@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::call::{
-    Batch, CallResult, ItemSource, Items, Metadata, MethodDescriptor, Payload, Response, RpcError,
+    Batch, CallResult, ItemSource, Items, Load, Metadata, MethodDescriptor, Payload, Response, RpcError,
 };
 use crate::testing::mock::shown;
 
@@ -25,7 +25,7 @@ pub trait Mocked: 'static {
     fn read(payload: &Payload) -> Result<Self::Arguments<'_>, RpcError>;
 
     #[doc(hidden)]
-    fn write(arguments: Self::Arguments<'_>) -> Result<Vec<u8>, RpcError>;
+    fn write(arguments: Self::Arguments<'_>) -> Result<Load, RpcError>;
 
     #[doc(hidden)]
     fn app(error: Self::Error) -> CallResult;
@@ -132,7 +132,7 @@ pub(super) struct Canned {
 impl Canned {
     pub(super) fn of(result: CallResult) -> Result<Self, RpcError> {
         let (body, is_app_error, metadata) = result?.into_parts();
-        Ok(Self { bytes: body.into_bytes(), is_app_error, metadata })
+        Ok(Self { bytes: body.bytes().to_vec(), is_app_error, metadata })
     }
 
     fn into_response(self) -> Response {

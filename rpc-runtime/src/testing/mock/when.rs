@@ -36,7 +36,7 @@ impl<M: Mocked> When<'_, M> {
     /// When they cannot be encoded.
     pub fn with(mut self, arguments: M::Arguments<'_>) -> Self {
         match M::write(arguments) {
-            Ok(bytes) => self.arguments = Some(bytes),
+            Ok(load) => self.arguments = Some(load.bytes().to_vec()),
             Err(error) => panic!("{error}"),
         }
         self
