@@ -67,6 +67,7 @@ mod driver;
 pub mod limits;
 pub mod observe;
 pub mod policy;
+pub mod registry;
 mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -93,6 +94,7 @@ pub use client::{
     Call, CallStream, Channel, ChannelBuilder, ChannelFuture, Client, Detailed, OpenCall, Reply, ResultCall,
     ResultType, connect, loopback, with,
 };
+pub use server::health;
 pub use server::{BindError, Drained, Server, ServerBuilder, ServerHandle};
 pub use traitwire_macros::rpc_service;
 #[cfg(feature = "tls")]

@@ -507,3 +507,63 @@ pub const COLD_START_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How often a list is written to disk at most.
 pub const COLD_START_SAVE: Duration = Duration::from_secs(1);
+
+/// How often a file with endpoints is looked at: a read of a few kilobytes, which nobody notices once a second.
+pub const FILE_LOOK: Duration = Duration::from_secs(1);
+
+/// The first wait of a source, or of a registration, that has failed.
+pub const SOURCE_BACKOFF_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest: a source that is there again is found within seconds. It is one request of each process, not one of each call.
+pub const SOURCE_BACKOFF_LAST: Duration = Duration::from_secs(2);
+
+/// How long an attempt to register may take.
+pub const REGISTER: Duration = Duration::from_secs(5);
+
+/// How long an attempt to renew a lease may take, if that is more than the time between renewals.
+pub const RENEW: Duration = Duration::from_secs(1);
+
+/// How long a server is believed to be there without a word of it: three renewals may be lost or late.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// How often a lease is renewed within its time.
+pub const LEASE_RENEWALS: u32 = 3;
+
+/// The shortest lease: below it a pause of a busy machine looks like its end.
+pub const LEASE_LEAST: Duration = Duration::from_secs(1);
+
+/// The longest lease: nobody should wait longer for a server that is gone to be forgotten.
+pub const LEASE_MOST: Duration = Duration::from_secs(300);
+
+/// How long a shutdown waits until its registrations are taken back; they run out by themselves later.
+pub const WITHDRAW: Duration = Duration::from_secs(2);
+
+/// How long a server goes on serving as before after its registrations were taken back, so that clients hear of it first:
+/// the way through a registry and a client's [`DEBOUNCE`].
+pub const FAREWELL_OF_CLIENTS: Duration = Duration::from_millis(500);
+
+// ----- the registry -----
+
+/// The most services that a registry knows.
+pub const REGISTRY_SERVICES: usize = 10_000;
+
+/// The most services of one endpoint.
+pub const REGISTRY_SERVICES_EACH: usize = 64;
+
+/// How many may watch a registry at a time: one of each process that calls, as many as connections.
+pub const REGISTRY_WATCHERS: usize = 10_000;
+
+/// How long a registry that was started again waits for servers to come back: a channel's longest wait between attempts.
+pub const REGISTRY_GRACE: Duration = Duration::from_secs(30);
+
+/// How long changes of a registry may be in memory alone.
+pub const REGISTRY_SAVE: Duration = Duration::from_millis(500);
+
+/// The largest file of a registry, in bytes: 65,536 leases of a kilobyte.
+pub const REGISTRY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often those who watch hear of a registry in which nothing changes: a third of the time after which they give it up.
+pub const REGISTRY_BEAT: Duration = Duration::from_secs(10);
+
+/// How long a change of a registry waits for others before it is told.
+pub const REGISTRY_GATHER: Duration = Duration::from_millis(20);

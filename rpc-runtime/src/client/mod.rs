@@ -1,7 +1,6 @@
 //! The calling side, put together: channels, their connections, and the typed calls on top.
 
 mod attended;
-mod backoff;
 mod builder;
 mod call;
 mod channel;
@@ -13,6 +12,7 @@ mod line;
 mod oneway;
 mod peer;
 mod reconnect;
+mod register;
 mod stack;
 mod story;
 mod stream;

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use crate::call::roll;
 use crate::call::{Code, Delivery, RpcError};
-use crate::client::backoff::Backoff;
 use crate::client::line::{Line, Place};
 use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};
+use crate::policy::Backoff;
 
 /// Where a channel's connection is.
 ///

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::discovery::error::DiscoveryError;
 use crate::limits;
 
@@ -24,8 +26,9 @@ use crate::limits;
 /// # Ok(()) }
 /// ```
 ///
-/// `%`, `,`, `?`, `&`, `=` and spaces are written as in URLs, `%2C` for a comma.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// `%`, `,`, `?`, `&`, `=` and spaces are written as in URLs, `%2C` for a comma. On the wire it is this text.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Endpoint {
     address: Arc<str>,
     weight: u32,
@@ -187,6 +190,20 @@ impl FromStr for Endpoint {
             endpoint.set(&unescaped(key)?, &unescaped(value)?)?;
         }
         Ok(endpoint)
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = DiscoveryError;
+
+    fn try_from(text: String) -> Result<Self, DiscoveryError> {
+        text.parse()
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.to_string()
     }
 }
 

@@ -14,7 +14,12 @@ pub struct Discoveries {
 
 impl Default for Discoveries {
     fn default() -> Self {
-        Self { all: vec![Arc::new(StaticScheme)] }
+        let mut all: Vec<Arc<dyn DiscoveryScheme>> = vec![Arc::new(StaticScheme)];
+        #[cfg(feature = "config")]
+        all.push(Arc::new(crate::discovery::file::FileScheme));
+        #[cfg(not(feature = "config"))]
+        all.push(Arc::new(Without { scheme: "file", feature: "config" }));
+        Self { all }
     }
 }
 
@@ -42,6 +47,25 @@ impl Discoveries {
     }
 }
 
+/// A kind of source that was not compiled in: its addresses say so, instead of being of no known scheme.
+#[cfg(not(feature = "config"))]
+struct Without {
+    scheme: &'static str,
+    feature: &'static str,
+}
+
+#[cfg(not(feature = "config"))]
+impl DiscoveryScheme for Without {
+    fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    fn open(&self, _address: &str) -> Result<Arc<dyn Discovery>, DiscoveryError> {
+        let Self { scheme, feature } = self;
+        Err(DiscoveryError::new(format!("`{scheme}://` needs the feature `{feature}` of this crate")))
+    }
+}
+
 impl fmt::Debug for Discoveries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.schemes()).finish()
@@ -62,6 +86,10 @@ mod tests {
                 && discoveries.choose("a:1").unwrap().is_none()
         );
         assert!(discoveries.choose("static://").is_err());
+        #[cfg(not(feature = "config"))]
+        assert!(
+            discoveries.choose("file:///x").map(|_| ()).unwrap_err().to_string().contains("feature `config`")
+        );
         assert!(discoveries.schemes().any(|scheme| scheme == "static"));
     }
 }

@@ -51,6 +51,7 @@
 //! docs/POLICIES.md says the same at length, with defaults, reasons and diagrams, and how to write it in TOML.
 
 pub mod access;
+mod backoff;
 pub mod breaker;
 #[cfg(feature = "cache")]
 pub mod cache;
@@ -76,11 +77,14 @@ mod table;
 mod written;
 
 #[cfg(feature = "config")]
+pub(crate) use config::unknown;
+#[cfg(feature = "config")]
 pub use config::{ConfigError, Mistake};
 pub use retry::Budget;
 pub use settings::{Policies, Policy};
 pub use table::PolicyTable;
 
+pub(crate) use backoff::Backoff;
 pub(crate) use clock::now;
 pub(crate) use deadline::Deadlined;
 pub(crate) use hedge::Hedged;

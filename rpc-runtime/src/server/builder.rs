@@ -6,14 +6,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Caps, Handler, Service};
+use crate::call::{Caps, Handler, Service, instance};
 use crate::limits;
 use crate::observe::Observer;
 use crate::proto::Config;
 use crate::server::core::Core;
+use crate::server::error::BindError;
 use crate::server::handshakes::Handshakes;
+use crate::server::health::{Board, HealthServer};
+use crate::server::presence::Presence;
 use crate::server::router::Router;
-use crate::server::serving::{BindError, Drained, ServerHandle, Stop, serve};
+use crate::server::serving::{Drained, ServerHandle, Stop, serve};
 use crate::server::shards::Shards;
 use crate::transport::{Listener, Transport, Transports};
 
@@ -25,6 +28,10 @@ pub struct Server {
     addresses: Vec<String>,
     shards: Option<NonZeroUsize>,
     grace: Duration,
+    /// The names of what it serves for others: what is registered.
+    services: Vec<String>,
+    instance: u64,
+    presence: Presence,
     stop: Stop,
 }
 
@@ -81,20 +88,23 @@ impl Server {
 
     /// Serves until it is [shut down](ServerHandle::shutdown) or `shutdown` is ready.
     ///
-    /// Then it closes its listeners, tells every connection that no further calls are accepted, and waits for those
+    /// Then it withdraws from the registries that it is registered with, if any, closes its listeners, tells every connection that no further calls are accepted, and waits for those
     /// that were: for as long as the [grace](ServerBuilder::grace) lasts. What is left is cut, and its callers are
     /// told so.
     ///
     /// # Errors
     ///
-    /// When it listens nowhere, or its [shards](ServerBuilder::shards) cannot be started.
+    /// When it listens nowhere, its [shards](ServerBuilder::shards) cannot be started, or it is to
+    /// [register](ServerBuilder::register) and has no address that clients can connect to.
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) -> Result<Drained, BindError> {
         if self.listeners.is_empty() {
             return Err(BindError::nowhere());
         }
         let start = |count: NonZeroUsize| Shards::start(count.get(), &self.core);
         let shards = self.shards.map(start).transpose().map_err(BindError::shards)?;
-        Ok(serve(self.core, shards, self.listeners, self.grace, self.stop, shutdown).await)
+        let registrations = self.presence.start(&self.services, &self.addresses, self.instance)?;
+        let presence = (self.presence, registrations);
+        Ok(serve(self.core, shards, self.listeners, self.grace, self.stop, presence, shutdown).await)
     }
 }
 
@@ -122,6 +132,8 @@ pub struct ServerBuilder {
     handshakes: usize,
     shards: Option<NonZeroUsize>,
     grace: Duration,
+    health: bool,
+    pub(super) presence: Presence,
 }
 
 impl Default for ServerBuilder {
@@ -131,12 +143,14 @@ impl Default for ServerBuilder {
             layers: Vec::new(),
             observer: None,
             transports: Transports::default(),
-            config: Config::default(),
+            config: Config { instance: instance(), ..Config::default() },
             caps: Caps::default(),
             connections: limits::CONNECTIONS,
             handshakes: limits::HANDSHAKES,
             shards: None,
             grace: limits::GRACE,
+            health: false,
+            presence: Presence::default(),
         }
     }
 }
@@ -145,6 +159,13 @@ impl ServerBuilder {
     /// Adds a service. A server has any number of them, each with its own name.
     pub fn service(mut self, service: impl Service) -> Self {
         self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Serves [`Health`](crate::health::Health) too, which says how the server and its services are:
+    /// [`ServerHandle::set_health`].
+    pub const fn health(mut self) -> Self {
+        self.health = true;
         self
     }
 
@@ -292,8 +313,16 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// When no transport takes the address or it is not free, or when two services have the same name.
-    pub async fn bind(self, uri: &str) -> Result<Server, BindError> {
+    /// When no transport takes the address or it is not free, when two services have the same name, or when the address of a
+    /// registry cannot be read.
+    pub async fn bind(mut self, uri: &str) -> Result<Server, BindError> {
+        self.presence.check()?;
+        let services: Vec<_> =
+            self.services.iter().map(|service| service.descriptor().name.to_owned()).collect();
+        let board = Board::new(services.iter().cloned());
+        if self.health {
+            self.services.push(Arc::new(HealthServer::new(board.clone())));
+        }
         let names: Vec<&str> = self.services.iter().map(|service| service.descriptor().name).collect();
         if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             return Err(BindError::twice(twice.1));
@@ -302,6 +331,7 @@ impl ServerBuilder {
         let innermost: Arc<dyn Handler> = router.clone();
         let handler = self.layers.into_iter().fold(innermost, |inner, layer| layer(inner));
         let handshakes = Handshakes::new(self.handshakes, self.config.handshake);
+        let instance = self.config.instance;
         let core =
             Core::new(router, handler, self.observer, self.config, self.caps, self.connections, handshakes);
         let (listeners, addresses) = (Vec::new(), Vec::new());
@@ -312,7 +342,10 @@ impl ServerBuilder {
             addresses,
             shards: self.shards,
             grace: self.grace,
-            stop: Stop::new(),
+            services,
+            instance,
+            presence: self.presence,
+            stop: Stop::new(board),
         };
         server.bind(uri).await
     }

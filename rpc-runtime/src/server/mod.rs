@@ -3,11 +3,16 @@
 mod accept;
 mod builder;
 mod core;
+mod error;
 mod handshakes;
+pub mod health;
+mod presence;
+mod registering;
 mod router;
 mod serving;
 mod shards;
 
 pub use builder::{Server, ServerBuilder};
 pub(crate) use core::Local;
-pub use serving::{BindError, Drained, ServerHandle};
+pub use error::BindError;
+pub use serving::{Drained, ServerHandle};

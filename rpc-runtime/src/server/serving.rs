@@ -1,7 +1,5 @@
 //! Owns [`serve`]: a server's life from its first connection to its last, and how it is ended. Does not listen.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,27 +7,32 @@ use futures::future::{FutureExt, select_all};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::discovery::Registrations;
 use crate::limits;
 use crate::server::accept::accept;
 use crate::server::core::Core;
+use crate::server::health::Board;
+use crate::server::presence::Presence;
 use crate::server::shards::Shards;
 use crate::transport::Listener;
 
 /// Serves until it is told to stop, and drains.
 ///
 /// ```text
-///   Serving ──shutdown──▶ Draining ──no connection left──▶ done
-///                            └──the grace is over──▶ Cutting ──farewells said──▶ done
+///   Serving ──shutdown──▶ Leaving ──withdrawn──▶ Draining ──no connection left──▶ done
+///                                                   └──the grace is over──▶ Cutting ──farewells said──▶ done
 /// ```
 ///
-/// The order is the promise: listeners close first, so that no connection comes after the others were told; then
-/// GOAWAY, then the wait, then the cut.
+/// The order is the promise: registries forget the server while it still serves as before, so that nobody is sent to a server
+/// that turns calls away; then listeners close, so that no connection comes after the others were told; then GOAWAY, then the
+/// wait, then the cut.
 pub(super) async fn serve(
     core: Arc<Core>,
     shards: Option<Shards>,
     mut listeners: Vec<(String, Box<dyn Listener>)>,
     grace: Duration,
     stop: Stop,
+    (presence, registrations): (Presence, Registrations),
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
     let abandoned = Abandoned(Arc::clone(&core));
@@ -45,10 +48,18 @@ pub(super) async fn serve(
                 .boxed()
         });
         let accepting = select_all(loops);
+        let leaving = async {
+            tokio::select! {
+                biased;
+                () = shutdown => {}
+                () = stop.asked() => {}
+            }
+            stop.health.end();
+            presence.leave(registrations).await;
+        };
         tokio::select! {
             biased;
-            () = shutdown => {}
-            () = stop.asked() => {}
+            () = leaving => {}
             _ = accepting => {}
         }
     }
@@ -86,10 +97,11 @@ pub struct Drained {
 
 // ===== impl ServerHandle =====
 
-/// Shuts a server down from anywhere. Dropping it does nothing.
+/// Shuts a server down from anywhere, and says how it is. Dropping it does nothing.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     stop: watch::Sender<bool>,
+    health: Board,
 }
 
 impl ServerHandle {
@@ -97,71 +109,34 @@ impl ServerHandle {
     pub fn shutdown(&self) {
         self.stop.send_replace(true);
     }
+
+    /// Says of a service, or with `""` of the server as a whole, whether calls are welcome: what the service
+    /// [`Health`](crate::health::Health) answers. Everything is well until somebody says otherwise, and nothing is from the
+    /// beginning of the shutdown on. False if the server has no service of that name.
+    pub fn set_health(&self, service: &str, is_serving: bool) -> bool {
+        self.health.set(service, is_serving)
+    }
 }
 
 /// Whether a server has been told to stop.
 #[derive(Debug)]
 pub(super) struct Stop {
     told: watch::Sender<bool>,
+    health: Board,
 }
 
 impl Stop {
-    pub(super) fn new() -> Self {
-        Self { told: watch::Sender::new(false) }
+    pub(super) fn new(health: Board) -> Self {
+        Self { told: watch::Sender::new(false), health }
     }
 
     pub(super) fn handle(&self) -> ServerHandle {
-        ServerHandle { stop: self.told.clone() }
+        ServerHandle { stop: self.told.clone(), health: self.health.clone() }
     }
 
     async fn asked(&self) {
         let mut told = self.told.subscribe();
         // Fails only if the sender is gone, which `self` holds.
         let _ = told.wait_for(|told| *told).await;
-    }
-}
-
-// ===== impl BindError =====
-
-/// Why a server cannot listen.
-#[derive(Debug)]
-pub struct BindError {
-    what: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl BindError {
-    pub(super) fn new(uri: &str, source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            what: format!("cannot listen at `{}`: {source}", uri.escape_debug()),
-            source: Some(Box::new(source)),
-        }
-    }
-
-    pub(super) fn twice(name: &str) -> Self {
-        let what = format!(
-            "two services are named `{name}`: give one another name with `#[rpc_service(name = \"…\")]`"
-        );
-        Self { what, source: None }
-    }
-
-    pub(super) fn shards(source: std::io::Error) -> Self {
-        Self { what: format!("cannot start the shards: {source}"), source: Some(Box::new(source)) }
-    }
-
-    pub(super) fn nowhere() -> Self {
-        Self { what: "the server listens nowhere: call `bind` first".to_owned(), source: None }
-    }
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl Error for BindError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// Policies that could not be read: all that is wrong, in the order of the text.
+/// A text that could not be read, policies or a list of endpoints: all that is wrong, in the order of the text.
 #[derive(Clone, Debug)]
 pub struct ConfigError {
     mistakes: Vec<Mistake>,
@@ -22,13 +22,21 @@ pub struct Mistake {
     pub reason: String,
 }
 
+impl Mistake {
+    /// The line of what stands at this byte, counted from 1.
+    pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+        let before = text.get(..offset).unwrap_or(text);
+        before.bytes().filter(|byte| *byte == b'\n').count() + 1
+    }
+}
+
 impl ConfigError {
     /// What is wrong, in the order of the lines; at least one.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
 
-    pub(super) fn new(mut mistakes: Vec<Mistake>) -> Self {
+    pub(crate) fn new(mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| mistake.line);
         Self { mistakes }
     }
@@ -58,7 +66,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// What is said of a key that is not known: the nearest one that is, or all of them.
-pub(super) fn unknown(key: &str, valid: &[&str]) -> String {
+pub(crate) fn unknown(key: &str, valid: &[&str]) -> String {
     let nearest = valid.iter().map(|name| (distance(key, name), *name)).min();
     match nearest {
         // At most half of its letters are wrong.

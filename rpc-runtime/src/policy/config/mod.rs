@@ -40,6 +40,7 @@ mod values;
 
 use std::path::Path;
 
+pub(crate) use mistake::unknown;
 pub use mistake::{ConfigError, Mistake};
 
 use crate::policy::config::reader::Reader;

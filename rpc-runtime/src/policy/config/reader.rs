@@ -138,8 +138,7 @@ impl<'t> Reader<'t> {
 
     /// Notes a mistake.
     pub(super) fn note(&mut self, key: &str, offset: usize, reason: String) {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line = Mistake::line_of(self.text, offset);
         self.mistakes.push(Mistake { line, key: key.to_owned(), reason });
     }
 }

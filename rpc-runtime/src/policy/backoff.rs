@@ -1,28 +1,42 @@
-//! Owns [`Backoff`]: how long to wait between attempts to connect. Pure: the caller brings the randomness.
+//! Owns [`Backoff`]: how long to wait between attempts to reach something. Pure: the caller brings the randomness. Waits before
+//! retries of calls are `retry`'s.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// The waits of a channel that cannot connect: exponential with jitter, after gRPC's connection backoff protocol.
-#[derive(Debug, Default)]
-pub(super) struct Backoff {
+/// Waits that grow from the first to the last, with jitter: gRPC's connection backoff protocol. By default those of a channel
+/// that cannot connect.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    first: Duration,
+    last: Duration,
     failures: i32,
 }
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(limits::BACKOFF_FIRST, limits::BACKOFF_LAST)
+    }
+}
+
 impl Backoff {
+    pub(crate) const fn new(first: Duration, last: Duration) -> Self {
+        Self { first, last, failures: 0 }
+    }
+
     /// The wait after one more failure. `dice` is any number that is hard to foresee.
-    pub(super) fn next(&mut self, dice: u64) -> Duration {
-        let grown = limits::BACKOFF_FIRST.as_secs_f64() * limits::BACKOFF_FACTOR.powi(self.failures);
+    pub(crate) fn next(&mut self, dice: u64) -> Duration {
+        let grown = self.first.as_secs_f64() * limits::BACKOFF_FACTOR.powi(self.failures);
         self.failures = self.failures.saturating_add(1).min(64);
-        let wait = grown.min(limits::BACKOFF_LAST.as_secs_f64());
+        let wait = grown.min(self.last.as_secs_f64());
         // 53 bits are what a float holds: from -1 to 1 in even steps.
         let spread = (dice >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
         Duration::from_secs_f64(wait * spread.mul_add(limits::BACKOFF_JITTER, 1.0))
     }
 
-    /// A connection was made: the next failure is a first one.
-    pub(super) const fn reset(&mut self) {
+    /// It was reached: the next failure is a first one.
+    pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 }
