@@ -124,6 +124,7 @@ impl Large {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may ask for any instant to start from")]
 mod tests {
     use super::*;
 
