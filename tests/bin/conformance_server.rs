@@ -90,7 +90,7 @@ async fn terminated() {
     });
 }
 
-const KEYS: &str = "message, elements, depth, in_flight, connections, streams, credit, handshake_ms, stall_ms, \
+const KEYS: &str = "message, elements, depth, in_flight, connections, streams, credit, vain_frames, handshake_ms, stall_ms, \
                     keepalive_ms, keepalive_timeout_ms, drain_grace_ms";
 
 fn set_limit(
@@ -111,6 +111,7 @@ fn set_limit(
         "connections" => builder.connections(size),
         "streams" => builder.streams(small),
         "credit" => builder.credit(size),
+        "vain_frames" => builder.vain_frames(small),
         "handshake_ms" => builder.handshake_timeout(time),
         "stall_ms" => builder.write_stall(time),
         "keepalive_ms" => {

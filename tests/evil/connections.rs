@@ -57,6 +57,13 @@ fn beyond_the_limit() -> Vec<Case> {
     ]
 }
 
+pub(crate) fn table() -> Vec<Case> {
+    let mut all = beyond_the_limit();
+    all.extend(churn());
+    all.extend(exhausted());
+    all
+}
+
 #[test]
 fn connections_beyond_the_limit_are_turned_away() {
     attack(&["connections=8"], beyond_the_limit());

@@ -24,3 +24,34 @@ mod parts;
 mod peer;
 mod server;
 mod slow;
+
+/// A row that is there twice, or a fault that no list has, is a slip of the pen.
+#[test]
+fn rows_have_names_of_their_own_and_faults_that_are_listed() {
+    let tables = [
+        bodies::table(),
+        connections::table(),
+        floods::table(),
+        frames::table(),
+        handshake::table(),
+        handshake::slow(),
+        ids::table(),
+        items::table(),
+        parts::table(),
+        slow::table(),
+    ];
+    let mut names = std::collections::BTreeSet::new();
+    let rows = tables.iter().flatten();
+    for row in rows {
+        assert!(names.insert(row.name), "{} is there twice", row.name);
+        let (list, number) = row.fault.split_at(1);
+        let most = match list {
+            "W" => 21,
+            "A" => 14,
+            "P" => 28,
+            _ => 0,
+        };
+        assert!((1..=most).contains(&number.parse::<u32>().unwrap()), "{}: {}", row.name, row.fault);
+    }
+    assert!(names.len() >= 200, "{}", names.len());
+}

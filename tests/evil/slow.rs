@@ -41,6 +41,13 @@ fn frames_that_stop() -> Vec<Case> {
     vec![Case::script("a frame that stops, and one in drops", "P10", both).starts(1)]
 }
 
+pub(crate) fn table() -> Vec<Case> {
+    let mut all = frames_that_stop();
+    all.extend(answers_that_nobody_takes());
+    all.extend(silence());
+    all
+}
+
 #[test]
 fn a_frame_that_stops_has_ten_seconds() {
     attack(&[], frames_that_stop());

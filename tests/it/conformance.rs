@@ -355,7 +355,7 @@ async fn mistakes_on_the_command_line_are_told() {
     for (options, words) in [
         (
             vec!["--listen", "tcp://127.0.0.1:0", "--limit", "speed=9"],
-            "known are message, elements, depth, in_flight, connections, streams, credit, handshake_ms",
+            "known are message, elements, depth, in_flight, connections, streams, credit, vain_frames, handshake_ms",
         ),
         (vec!["--listen", "tcp://127.0.0.1:0", "--limit", "message=much"], "not a number"),
         (vec!["--ledger"], "wants a value"),
