@@ -295,7 +295,9 @@ impl Session {
                     let resend = matches!(&outcome, Received::Error(error) if error.is_resend());
                     assert!(unseen.is_none() || resend);
                     if let Some(call) = unseen {
-                        assert!(call.arguments.bytes().iter().all(|&byte| call.arguments.len() == size(byte)));
+                        assert!(
+                            call.arguments.bytes().iter().all(|&byte| call.arguments.len() == size(byte))
+                        );
                     }
                     let at = self.calls.iter().position(|&live| live == key).expect("it ends once");
                     self.calls.swap_remove(at);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use traitwire::tls::{CertifiedKey, ClientTls, ServerTls, dev};
+use traitwire::tls::{CertifiedKey, ClientTls, ServerTls, Tls, dev};
+use traitwire::transport::Memory;
 use traitwire::{Channel, Code, Delivery, Server};
 
 use super::super::support::{Hand, call};
@@ -24,6 +25,24 @@ async fn calls_of_every_size_are_answered_and_nobody_has_to_show_a_certificate()
         assert!(call(&channel, "Hand.echo", &payload).await.unwrap() == payload, "{size}");
     }
     assert_eq!(who(&channel).await, "nobody");
+}
+
+#[tokio::test]
+async fn it_goes_over_other_transports_than_tcp() {
+    let ca = dev::Ca::new().unwrap();
+    let tls = Tls::server(ServerTls::new(ca.issue(["orders.internal"]).unwrap())).over(Memory);
+    let server =
+        Server::builder().service(Hand::default()).transport(tls).bind("tls://it-over").await.unwrap();
+    assert_eq!(server.addresses(), ["tls://it-over"]);
+    tokio::spawn(server.serve());
+    let client = ClientTls::new().roots(ca.roots());
+    let connect =
+        |client| Channel::builder().transport(Tls::client(client).over(Memory)).connect("tls://it-over");
+    let channel = connect(client.clone().server_name("orders.internal")).await.unwrap();
+    assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap(), b"x");
+    // The name that is proved is the one in the address, whatever it goes over.
+    let error = connect(client).await.unwrap_err();
+    assert!(error.message().contains("it is not for"), "{error}");
 }
 
 #[tokio::test]

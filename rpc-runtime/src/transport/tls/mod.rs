@@ -59,7 +59,8 @@ mod server_verifier;
 mod source;
 mod stream;
 
-use std::io;
+use std::sync::Arc;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 
@@ -73,21 +74,54 @@ pub use server::ServerTls;
 use crate::transport::{Link, Listener, Tcp, Transport};
 
 /// TLS over TCP: `tls://host:port`. A server needs [settings](Tls::server), a client may have [some](Tls::client).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct Tls {
     client: ClientTls,
     server: Option<ServerTls>,
+    /// What it goes over.
+    inner: Arc<dyn Transport>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self::client(ClientTls::default())
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("client", &self.client)
+            .field("server", &self.server)
+            .field("over", &self.inner.scheme())
+            .finish()
+    }
 }
 
 impl Tls {
     /// For clients with these settings.
-    pub const fn client(client: ClientTls) -> Self {
-        Self { client, server: None }
+    pub fn client(client: ClientTls) -> Self {
+        Self { client, server: None, inner: Arc::new(Tcp) }
     }
 
     /// For a server with these settings.
     pub fn server(server: ServerTls) -> Self {
-        Self { client: ClientTls::default(), server: Some(server) }
+        Self { client: ClientTls::default(), server: Some(server), inner: Arc::new(Tcp) }
+    }
+
+    /// Over this transport in place of TCP: addresses are what it takes them for, still behind `tls://`.
+    ///
+    /// ```
+    /// use traitwire::Channel;
+    /// use traitwire::tls::{ClientTls, Tls};
+    /// use traitwire::transport::Memory;
+    ///
+    /// let tls = Tls::client(ClientTls::new().server_name("orders.internal")).over(Memory);
+    /// let builder = Channel::builder().transport(tls);
+    /// ```
+    pub fn over(mut self, transport: impl Transport) -> Self {
+        self.inner = Arc::new(transport);
+        self
     }
 }
 
@@ -98,7 +132,7 @@ impl Transport for Tls {
     }
 
     async fn resolve(&self, address: &str) -> io::Result<Vec<String>> {
-        Tcp.resolve(address).await
+        self.inner.resolve(address).await
     }
 
     async fn connect(&self, address: &str) -> io::Result<Link> {
@@ -106,7 +140,7 @@ impl Transport for Tls {
     }
 
     async fn connect_named(&self, address: &str, name: &str) -> io::Result<Link> {
-        let link = Tcp.connect(address).await?;
+        let link = self.inner.connect(address).await?;
         Ok(Link::opening(link.peer().to_owned(), self.client.clone().secure(link, host(name).to_owned())))
     }
 
@@ -114,24 +148,24 @@ impl Transport for Tls {
         let tls = self.server.clone().ok_or(TlsError::NoCertificate)?;
         // A server that cannot show a certificate is told so here, and not to its clients.
         tls.check().await?;
-        Ok(Box::new(Bound { tcp: Tcp.bind(address).await?, tls }))
+        Ok(Box::new(Bound { inner: self.inner.bind(address).await?, tls }))
     }
 }
 
 struct Bound {
-    tcp: Box<dyn Listener>,
+    inner: Box<dyn Listener>,
     tls: ServerTls,
 }
 
 #[async_trait]
 impl Listener for Bound {
     async fn accept(&mut self) -> io::Result<Link> {
-        let link = self.tcp.accept().await?;
+        let link = self.inner.accept().await?;
         Ok(Link::opening(link.peer().to_owned(), self.tls.clone().secure(link)))
     }
 
     fn address(&self) -> String {
-        self.tcp.address()
+        self.inner.address()
     }
 }
 
