@@ -239,6 +239,9 @@ pub const CONNECT: Duration = Duration::from_secs(2);
 /// that differ.
 pub const ADDRESSES: usize = 16;
 
+/// How long an attempt to connect goes on alone before the next address of its name is tried beside it: RFC 8305 recommends it.
+pub const STAGGER: Duration = Duration::from_millis(250);
+
 /// Steps of attempts to connect that a channel remembers, for the calls whose time runs out meanwhile: one attempt at all
 /// [`ADDRESSES`], with a handshake each, and the wait after it.
 pub const STEPS: usize = 2 * ADDRESSES + 2;

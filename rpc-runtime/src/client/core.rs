@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::timeout;
 
 use crate::call::{Caps, Code, Delivery, RpcError, TokenSource};
+use crate::client::race::Race;
 use crate::client::reconnect::Reconnect;
 use crate::client::story::Step;
 use crate::driver::{Failed, Lifecycle, Shared, connection, now};
@@ -111,7 +112,7 @@ impl Inner {
         self.reach(uri.address(), &**transport).await
     }
 
-    /// Resolves the address, and tries what comes of it in its order. Handshakes have a time of their own, which is not
+    /// Resolves the address, and tries what comes of it, one a little after the other. Handshakes have a time of their own, which is not
     /// that of resolving and connecting.
     async fn reach(&self, name: &str, transport: &dyn Transport) -> Result<Link, RpcError> {
         let (limit, began) = (self.connect_timeout, now());
@@ -122,12 +123,13 @@ impl Inner {
         let mut resolved =
             resolving.map_err(|_| self.too_slow("connect_timeout", limit, began))?.map_err(unreachable)?;
         resolved.truncate(limits::ADDRESSES);
-        let of = resolved.len();
-        let mut last = None;
-        for (at, address) in resolved.into_iter().enumerate() {
-            self.reconnect.lock().note(Step::Connecting { address: address.clone(), nth: at + 1, of });
-            let connecting = timeout(left(handshakes), transport.connect_named(&address, name)).await;
-            let connected = match connecting.map_err(|_| self.too_slow("connect_timeout", limit, began))? {
+        let (mut race, mut last) = (Race::new(name, transport, resolved), None);
+        loop {
+            let connecting = race.next(|step| self.reconnect.lock().note(step));
+            let ended = timeout(left(handshakes), connecting).await;
+            let ended = ended.map_err(|_| self.too_slow("connect_timeout", limit, began))?;
+            let Some((address, connected)) = ended else { break };
+            let connected = match connected {
                 Ok(link) if link.is_opening() => {
                     let connected = now();
                     let opened = self.open(link, address).await;

@@ -11,6 +11,7 @@ mod in_flight;
 mod line;
 mod oneway;
 mod peer;
+mod race;
 mod reconnect;
 mod register;
 mod stack;
