@@ -52,7 +52,9 @@
 //! | `dev-certs` | a certificate authority for development and tests |
 //! | `testing` | a simulated network for tests, with faults |
 //! | `cache` | answers kept on the calling side, [`policy`] |
-//! | `config` | policies from TOML, [`policy`] |
+//! | `config` | policies from TOML, [`policy`], and lists of servers in files, `file://`: [`discovery`] |
+//! | `dns` | servers found by name, `dns://`: [`discovery`] |
+//! | `etcd` | servers registered with and found through etcd, `etcd://`: [`discovery`] |
 //!
 //! # Panics
 //!

@@ -502,14 +502,12 @@ pub const DEBOUNCE: Duration = Duration::from_millis(50);
 /// After how many times [`DEBOUNCE`] a change counts though further ones keep coming.
 pub const DEBOUNCES: u32 = 10;
 
-/// How long a source may be silent before a list on disk is used: well below the time that a call has.
+/// How long a source may be silent before a list on disk is used, well below the time that a call has; and how often that list is
+/// written at most.
 pub const COLD_START: Duration = Duration::from_secs(1);
 
 /// The longest list on disk, in bytes: 65,536 endpoints of 256 bytes.
 pub const COLD_START_BYTES: u64 = 16 * 1024 * 1024;
-
-/// How often a list is written to disk at most.
-pub const COLD_START_SAVE: Duration = Duration::from_secs(1);
 
 /// How often a file with endpoints is looked at: a read of a few kilobytes, which nobody notices once a second.
 pub const FILE_LOOK: Duration = Duration::from_secs(1);
@@ -522,9 +520,6 @@ pub const SOURCE_BACKOFF_LAST: Duration = Duration::from_secs(2);
 
 /// How long an attempt to register may take.
 pub const REGISTER: Duration = Duration::from_secs(5);
-
-/// How long an attempt to renew a lease may take, if that is more than the time between renewals.
-pub const RENEW: Duration = Duration::from_secs(1);
 
 /// How long a server is believed to be there without a word of it: three renewals may be lost or late.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -544,6 +539,35 @@ pub const WITHDRAW: Duration = Duration::from_secs(2);
 /// How long a server goes on serving as before after its registrations were taken back, so that clients hear of it first:
 /// the way through a registry and a client's [`DEBOUNCE`].
 pub const FAREWELL_OF_CLIENTS: Duration = Duration::from_millis(500);
+
+/// How long an answer of etcd may take, connecting included: it is in the same data centre, or of no use.
+pub const ETCD_REQUEST: Duration = Duration::from_secs(2);
+
+/// How often etcd is asked whether it is there while a watch says nothing: with [`ETCD_REQUEST`], one that is gone without a word
+/// is noticed within four seconds.
+pub const ETCD_LOOK: Duration = Duration::from_secs(2);
+
+/// The largest answer, or message of a watch, of etcd, in bytes: thousands of large entries.
+pub const ETCD_ANSWER: usize = 16 * 1024 * 1024;
+
+/// How many keys are read from etcd at a time: a megabyte at most, as etcd's own limit of a request is.
+pub const ETCD_PAGE: usize = 1_000;
+
+/// How long entries stay of which an etcd knows nothing that has lost its data: longer than a server needs to find out by
+/// renewing a [`LEASE`] and to register again.
+pub const ETCD_GRACE: Duration = Duration::from_secs(15);
+
+/// The least time that an answer about a name counts, whatever it says itself.
+pub const DNS_LEAST: Duration = Duration::from_secs(1);
+
+/// The most: a new server should not wait for longer.
+pub const DNS_MOST: Duration = Duration::from_secs(300);
+
+/// How long one name server may take to answer once.
+pub const DNS_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// How long an answer about a name may take in all.
+pub const DNS_ANSWER: Duration = Duration::from_secs(5);
 
 // ----- the registry -----
 

@@ -1,6 +1,7 @@
 //! `conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]…`: serves trait `Conformance`, over TLS with
 //! `--tls-cert FILE --tls-key FILE`; with `--tls-ca FILE` clients have to show a certificate, as the server itself does by
-//! `--client-cert FILE --client-key FILE` where it calls on; with `--token TOKEN` calls have to carry it. Prints `listening URI` as its first line; drains on SIGTERM, leaves at once on a second one. Exit 0 after a full drain, 1 if
+//! `--client-cert FILE --client-key FILE` where it calls on; with `--token TOKEN` calls have to carry it; with
+//! `--register URI` (any number of times) and `--advertise URI` it registers. Prints `listening URI` as its first line; drains on SIGTERM, leaves at once on a second one. Exit 0 after a full drain, 1 if
 //! calls were cut, 2 for usage.
 #![expect(
     clippy::print_stdout,
@@ -30,7 +31,8 @@ async fn main() -> ExitCode {
         Err(mistake) => {
             eprintln!("conformance-server: {mistake}");
             eprintln!("usage: conformance-server --listen URI [--ledger FILE] [--limit KEY=VALUE]...");
-            eprintln!("       {} [--token TOKEN]", TlsOptions::USAGE);
+            eprintln!("       [--register URI]... [--advertise URI] [--token TOKEN]");
+            eprintln!("       {}", TlsOptions::USAGE);
             ExitCode::from(2)
         }
     }
@@ -39,6 +41,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &[String]) -> Result<usize, String> {
     let (mut listen, mut service, mut limits) = (None, Exerciser::default(), Vec::new());
     let (mut tls, mut token) = (TlsOptions::default(), None);
+    let (mut registries, mut advertised) = (Vec::new(), None);
     let mut arguments = arguments.iter();
     while let Some(option) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{option}` wants a value"))?;
@@ -49,6 +52,8 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
                     .map_err(|error| format!("`{value}`: {error}"))?;
             }
             "--limit" => limits.push(value),
+            "--register" => registries.push(value),
+            "--advertise" => advertised = Some(value),
             "--token" => token = Some(Token::new(value).map_err(|error| error.to_string())?),
             _ if tls.take(option, value) => {}
             _ => return Err(format!("unknown option `{option}`")),
@@ -57,6 +62,10 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
     let listen = listen.ok_or("`--listen` is missing")?;
     let mut builder =
         Server::builder().observer(service.counters()).service(ConformanceServer::new(service.clone()));
+    builder = registries.into_iter().fold(builder, |builder, uri| builder.register(uri));
+    if let Some(address) = advertised {
+        builder = builder.advertise(address);
+    }
     let mut keepalive = (traitwire::limits::KEEPALIVE, traitwire::limits::KEEPALIVE_TIMEOUT);
     for limit in limits {
         builder = set_limit(builder, limit, &mut keepalive)?;

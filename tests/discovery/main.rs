@@ -2,6 +2,8 @@
 //! decided without them is tested where it is decided.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod dns;
+mod etcd;
 mod health;
 mod registry;
 mod support;

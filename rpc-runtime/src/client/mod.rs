@@ -6,6 +6,8 @@ mod call;
 mod channel;
 mod core;
 mod credentials;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod flow;
 mod in_flight;
 mod line;

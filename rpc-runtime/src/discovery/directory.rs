@@ -180,7 +180,7 @@ impl Reading {
     async fn when_due(&mut self) {
         let now = now();
         if self.holding.take(now).is_some() {
-            self.save_due = Some(self.saved.map_or(now, |saved| saved + limits::COLD_START_SAVE));
+            self.save_due = Some(self.saved.map_or(now, |saved| saved + limits::COLD_START));
             let problem = self.known.borrow().problem.as_deref().cloned();
             self.tell(problem);
         }

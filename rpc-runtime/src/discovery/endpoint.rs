@@ -56,11 +56,15 @@ impl Endpoint {
         if address.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
             return Err(wrong("it has a space in it"));
         }
+        // What no URI has in it, and what values that mean something else often do.
+        if address.contains(|letter: char| "\"<>\\^`{|}".contains(letter)) {
+            return Err(wrong("no address has `\"`, `<`, `>`, `\\`, `^`, a backtick, `{`, `|` or `}` in it"));
+        }
         let full = match address.split_once("://") {
             Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() => {
                 format!("{}://{rest}", scheme.to_ascii_lowercase())
             }
-            None if address.contains(':') => format!("tcp://{address}"),
+            None if has_port(address) => format!("tcp://{address}"),
             _ => return Err(wrong("one looks like `10.0.0.7:7000` or `tls://calc.internal:7000`")),
         };
         let tags = Arc::default();
@@ -229,6 +233,10 @@ impl fmt::Display for Endpoint {
     }
 }
 
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 /// Text in which nothing stands that means something between endpoints.
 struct Escaped<'a>(&'a str);
 
@@ -272,6 +280,9 @@ mod tests {
             ("calc", "`calc` is not the address of a server: one looks like"),
             ("tcp://", "one looks like"),
             ("a b:1", "it has a space in it"),
+            ("a:b", "one looks like"),
+            (":1", "one looks like"),
+            ("{\"a\":1}", "no address has"),
             ("a:1?weight=65536", "`weight` takes a whole number from 0 to 65535, not `65536`"),
             ("a:1?weight=-1", "`weight` takes"),
             ("a:1?wieght=1", "`wieght` says nothing of an endpoint: there are `weight`"),
@@ -292,7 +303,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_and_back_is_the_same(
-            path in "[!-~é]{1,20}",
+            path in "[!#-;=?-Z_a-z~é]{1,20}",
             weight in 0_u32..=65_535,
             zone in proptest::option::of(any::<String>()),
             instance in any::<Option<u64>>(),

@@ -157,7 +157,7 @@ async fn renew(lease: &mut dyn Lease, name: &str, stop: &mut watch::Receiver<boo
                 () = sleep(wait) => {}
             }
             // An answer that takes longer than that is as good as none: the next attempt may have another connection.
-            match timeout(every.max(limits::RENEW), lease.renew()).await {
+            match timeout(every, lease.renew()).await {
                 Ok(Ok(true)) => break,
                 Ok(Ok(false)) => return End::Lost,
                 failed => {

@@ -14,11 +14,7 @@ pub struct Discoveries {
 
 impl Default for Discoveries {
     fn default() -> Self {
-        let mut all: Vec<Arc<dyn DiscoveryScheme>> = vec![Arc::new(StaticScheme)];
-        #[cfg(feature = "config")]
-        all.push(Arc::new(crate::discovery::file::FileScheme));
-        #[cfg(not(feature = "config"))]
-        all.push(Arc::new(Without { scheme: "file", feature: "config" }));
+        let all: Vec<Arc<dyn DiscoveryScheme>> = vec![Arc::new(StaticScheme), file(), dns(), etcd()];
         Self { all }
     }
 }
@@ -47,14 +43,44 @@ impl Discoveries {
     }
 }
 
-/// A kind of source that was not compiled in: its addresses say so, instead of being of no known scheme.
+#[cfg(feature = "config")]
+fn file() -> Arc<dyn DiscoveryScheme> {
+    Arc::new(crate::discovery::file::FileScheme)
+}
+
 #[cfg(not(feature = "config"))]
+fn file() -> Arc<dyn DiscoveryScheme> {
+    Arc::new(Without { scheme: "file", feature: "config" })
+}
+
+#[cfg(feature = "dns")]
+fn dns() -> Arc<dyn DiscoveryScheme> {
+    Arc::new(crate::discovery::dns::DnsScheme)
+}
+
+#[cfg(not(feature = "dns"))]
+fn dns() -> Arc<dyn DiscoveryScheme> {
+    Arc::new(Without { scheme: "dns", feature: "dns" })
+}
+
+#[cfg(feature = "etcd")]
+fn etcd() -> Arc<dyn DiscoveryScheme> {
+    Arc::new(crate::discovery::Etcd::new())
+}
+
+#[cfg(not(feature = "etcd"))]
+fn etcd() -> Arc<dyn DiscoveryScheme> {
+    Arc::new(Without { scheme: "etcd", feature: "etcd" })
+}
+
+/// A kind of source that was not compiled in: its addresses say so, instead of being of no known scheme.
+#[cfg(not(all(feature = "config", feature = "dns", feature = "etcd")))]
 struct Without {
     scheme: &'static str,
     feature: &'static str,
 }
 
-#[cfg(not(feature = "config"))]
+#[cfg(not(all(feature = "config", feature = "dns", feature = "etcd")))]
 impl DiscoveryScheme for Without {
     fn scheme(&self) -> &'static str {
         self.scheme

@@ -10,8 +10,8 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::AsyncBufReadExt;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::transport::Link;
 use crate::transport::tls::live::{Live, Reloaded, Settings};
 use crate::transport::tls::provider::{ALPN, provider, versions};
 use crate::transport::tls::reason::{self, Side};
@@ -19,6 +19,7 @@ use crate::transport::tls::server_verifier::OnlyServers;
 use crate::transport::tls::source::{Contents, Source};
 use crate::transport::tls::stream::Secured;
 use crate::transport::tls::{CertifiedKey, Roots, TlsError};
+use crate::transport::{Io, Link};
 
 /// How a client proves who it is, and whom it believes: for [`ChannelBuilder::tls`](crate::ChannelBuilder::tls).
 ///
@@ -128,23 +129,36 @@ impl ClientTls {
 
     /// The client's side of the handshake; `host` is the one in the address.
     pub(super) async fn secure(self, link: Link, host: String) -> io::Result<Link> {
-        let made = self.live.current().await?;
-        let name = made.server_name.as_deref().unwrap_or(&host);
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            let text = format!("`{}` is neither a host name nor an IP address", name.escape_debug());
-            io::Error::new(io::ErrorKind::InvalidInput, text)
-        })?;
-        let (peer, told) = (link.peer().to_owned(), |error| reason::of_handshake(Side::Client, error));
-        let connecting = TlsConnector::from(Arc::clone(&made.config)).connect(name.clone(), link.into_io());
-        let mut stream = connecting.await.map_err(told)?;
-        made.check_resumed(&name, stream.get_ref().1)?;
+        let peer = link.peer().to_owned();
+        let mut stream = self.shake(link, &host).await?;
         // With TLS 1.3 a client is done before the server has looked at its certificate. Both sides of this protocol speak
         // at once, so the server's first byte, or its alert, is on its way.
+        let told = |error| reason::of_handshake(Side::Client, error);
         if stream.fill_buf().await.map_err(told)?.is_empty() {
             let text = "the server ended the connection right after the handshake, and did not say why";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
         }
         Ok(Secured::new(Side::Client, stream.into()).into_link(peer))
+    }
+
+    /// A pipe for another protocol than ours, in which the client speaks first: no word is waited for.
+    #[cfg(feature = "etcd")]
+    pub(super) async fn pipe(self, link: Link, host: &str) -> io::Result<impl Io + use<>> {
+        Ok(Secured::new(Side::Client, self.shake(link, host).await?.into()))
+    }
+
+    async fn shake(self, link: Link, host: &str) -> io::Result<TlsStream<Box<dyn Io>>> {
+        let made = self.live.current().await?;
+        let name = made.server_name.as_deref().unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            let text = format!("`{}` is neither a host name nor an IP address", name.escape_debug());
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+        let told = |error| reason::of_handshake(Side::Client, error);
+        let connecting = TlsConnector::from(Arc::clone(&made.config)).connect(name.clone(), link.into_io());
+        let stream = connecting.await.map_err(told)?;
+        made.check_resumed(&name, stream.get_ref().1)?;
+        Ok(stream)
     }
 }
 

@@ -125,6 +125,15 @@ impl Tls {
     }
 }
 
+#[cfg(feature = "etcd")]
+impl Tls {
+    /// A pipe to `host:port` for another protocol than ours, in which the client speaks first.
+    pub(crate) async fn pipe(&self, address: &str) -> io::Result<impl crate::transport::Io + use<>> {
+        let link = Tcp.connect(address).await?;
+        self.client.clone().pipe(link, host(address)).await
+    }
+}
+
 #[async_trait]
 impl Transport for Tls {
     fn scheme(&self) -> &'static str {
