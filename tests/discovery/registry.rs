@@ -1,9 +1,10 @@
 //! Our registry, with servers that register and clients that watch.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 use traitwire::discovery::{Discovery, DiscoveryScheme};
 use traitwire::registry::{Node, NodeBuilder, RegistryClient, RegistryScheme, RegistryServer};
 use traitwire::{Channel, Server};

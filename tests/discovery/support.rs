@@ -1,10 +1,11 @@
 //! A small service, servers and directories in a line, and waiting for what must come.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use traitwire::discovery::{Directory, DirectoryConfig, Discovery, Known};
 use traitwire::{Drained, Server, ServerBuilder, ServerHandle, rpc_service};
 

@@ -6,11 +6,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// An etcd with one member.
 pub(crate) struct Daemon {
@@ -23,6 +24,7 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// One that is not running yet; `None` without the program, where that is no failure.
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests is told")]
     pub(crate) fn new(name: &str) -> Option<Self> {
         let found =
             Command::new("etcd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();

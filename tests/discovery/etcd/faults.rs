@@ -1,11 +1,12 @@
 //! What happens to etcd, and that clients go on with what they knew and are right again within five seconds.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::daemon::Daemon;
 use super::relay::Relay;

@@ -93,7 +93,7 @@ async fn a_server_that_was_replaced_gives_way() {
     // The same server may, as often as it likes; and a crashed one's entry is anybody's.
     other.register(&services, &new).await.unwrap();
     let served = registered(&daemon, |server| server).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     while daemon.get(&key_of(&served)).is_none() {
         assert!(began.elapsed() < RECOVERY);
         tokio::time::sleep(Duration::from_millis(20)).await;
