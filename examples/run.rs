@@ -45,6 +45,20 @@ fn calculator() {
 }
 
 #[test]
+fn registry() {
+    let lines = [
+        "two servers: 2 known",
+        "good day, Ada",
+        "good day, Ada",
+        "one has left: 1 known, of weight [50]",
+        "one has crashed: 1 known, of weight [50]",
+        "because it says that there is no endpoint",
+        "a new one: 1 known, of weight [100]",
+    ];
+    prints("registry", &lines);
+}
+
+#[test]
 fn layers() {
     prints("layers", &["unauthenticated", "good day, Ada"]);
 }
