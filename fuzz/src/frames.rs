@@ -98,6 +98,7 @@ fn greeted(side: Side, now: Instant) -> Connection {
             arguments: vec![7; size].into(),
             oneway: size == 10,
             stream,
+            only_at: None,
         };
         let key = machine.call(call, now).expect("there is room");
         let mut items = Batch::new();

@@ -36,6 +36,7 @@ pub(crate) fn of_method(attributes: &mut Vec<Attribute>, report: &mut Report) ->
             "total_timeout" => found.total_timeout = setting.stream_time("\"10m\"", report),
             "elements" => found.elements = setting.number(report),
             "idempotent" => found.idempotent = setting.flag(report),
+            "dedup" => found.dedup = attempts::dedup(&setting, report),
             "oneway" => found.oneway = setting.flag(report),
             "blocking" => found.blocking = setting.flag(report),
             "retry" => found.retry = attempts::retry(setting, report),

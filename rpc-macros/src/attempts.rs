@@ -85,6 +85,11 @@ pub(crate) fn hedge(setting: Setting, report: &mut Report) -> Option<Hedge> {
     Some(found)
 }
 
+/// `dedup`.
+pub(crate) fn dedup(setting: &Setting, report: &mut Report) -> Option<Ident> {
+    setting.flag(report).then(|| setting.key.clone())
+}
+
 /// `cache(…)`.
 pub(crate) fn cache(setting: Setting, report: &mut Report) -> Option<Cache> {
     let key = setting.key.clone();
@@ -145,8 +150,15 @@ pub(crate) fn check_promises(options: &MethodOptions, report: &mut Report) {
         let Some(key) = key else { continue };
         if options.oneway {
             report.add(key, &Mistake::OnewayAttempts { key: &key.to_string() });
-        } else if !options.idempotent {
+        } else if !options.idempotent && (options.dedup.is_none() || key == "hedge") {
             report.add(key, &mistake);
+        }
+    }
+    if let Some(key) = &options.dedup {
+        if options.oneway {
+            report.add(key, &Mistake::DedupOneway);
+        } else if options.idempotent {
+            report.add(key, &Mistake::DedupIdempotent);
         }
     }
     let Some(Cache { key, .. }) = &options.cache else { return };
@@ -163,6 +175,9 @@ pub(crate) fn check_types(method: &Method, report: &mut Report) {
     if let (Some(hedge), Some((argument, _))) = (&options.hedge, method.streaming()) {
         let argument = argument.ident.to_string();
         report.add(&hedge.key, &Mistake::HedgeStreaming { argument: &argument });
+    }
+    if let Some(key) = options.dedup.as_ref().filter(|_| method.has_stream()) {
+        report.add(key, &Mistake::DedupStream);
     }
     if let Some(Cache { key, .. }) = options.cache.as_ref().filter(|_| method.has_stream()) {
         report.add(key, &Mistake::CacheStream);

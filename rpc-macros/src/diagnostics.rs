@@ -129,7 +129,10 @@ mistakes! {
     TotalTimeoutShort => "a stream may take longer to begin than it may take in all: \
         write a `total_timeout` that is not shorter than `timeout`";
     RetryNotIdempotent => "a call that is tried again may have run the first time: \
-        say `idempotent` if twice does no more than once, or remove `retry`";
+        say `idempotent` if twice does no more than once, `dedup` if its server is to run it once, or remove `retry`";
+    DedupIdempotent => "what may run twice needs no memory of having run: remove `dedup`, or `idempotent`";
+    DedupOneway => "nobody waits to send a `oneway` call again: remove `dedup`, or `oneway`";
+    DedupStream => "only an answer that comes in one piece, to a call that goes in one, can be remembered: remove `dedup`";
     HedgeNotIdempotent => "a hedge runs the method twice at a time: \
         say `idempotent` if twice does no more than once, or remove `hedge`";
     CacheNotIdempotent => "an answer that is kept stands for calls that are not made then: \

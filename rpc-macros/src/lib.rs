@@ -106,6 +106,8 @@ use proc_macro::TokenStream;
 /// On a method, `#[rpc(…)]`:
 /// - `name = "…"`: its name on the wire;
 /// - `idempotent`: twice does no more than once, so it may be sent again;
+/// - `dedup`: twice does more than once, so its server remembers which calls have run and what came of them, and runs each once,
+///   however often it is sent: then it may be tried again too, at the same server;
 /// - `timeout = "250ms"`: how long a call may take unless its caller says otherwise (`us`, `ms`, `s`, `m`, `h`);
 /// - `idle_timeout = "60s"`: with a stream, how long nothing may move on it;
 /// - `total_timeout = "10m"`: with a stream, how long the call may take in all: without it, as long as items move. Its
@@ -122,7 +124,7 @@ use proc_macro::TokenStream;
 /// has the rules):
 /// - `retry`, or `retry(attempts = 3, base = "50ms", cap = "2s", backoff = "full")`: it is tried again, three times in all.
 ///   `backoff` is `"full"` (jitter over all of the wait), `"equal"` (over half of it), `"decorrelated"`, `"grpc"`, or
-///   `"proportional"` with `alpha = 1.0` and `t_max = "10s"`. The method must be `idempotent`;
+///   `"proportional"` with `alpha = 1.0` and `t_max = "10s"`. The method must be `idempotent`, or `dedup`;
 /// - `retry_on = MyError::is_temporary`: which of the method's own errors are worth another attempt, a function or a closure
 ///   from `&MyError` to `bool`. An error that says so has done nothing, so the method need not be idempotent. It needs a
 ///   `retry` as well, here or of the caller;

@@ -53,6 +53,8 @@ pub(crate) struct Method {
 pub(crate) struct MethodOptions {
     pub(crate) name: Option<String>,
     pub(crate) idempotent: bool,
+    /// The word `dedup`.
+    pub(crate) dedup: Option<Ident>,
     pub(crate) timeout_micros: Option<u64>,
     pub(crate) idle_timeout: Option<StreamTime>,
     pub(crate) total_timeout: Option<StreamTime>,

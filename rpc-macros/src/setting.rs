@@ -16,6 +16,7 @@ pub(crate) const ON_SERVICE: &[&str] = &["name", "crate"];
 pub(crate) const ON_METHOD: &[&str] = &[
     "name",
     "idempotent",
+    "dedup",
     "timeout",
     "idle_timeout",
     "total_timeout",

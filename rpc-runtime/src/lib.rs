@@ -32,10 +32,12 @@
 //! | calls with a stream on a connection | 128 each way | `streams` of both builders |
 //! | a stream's credit: bytes under way and unread | 256 KiB at first, grows up to 4 MiB | `credit` of both builders |
 //! | calls that wait for a place | 4,096 and 64 MiB | [`ChannelBuilder::queue`] |
+//! | the time of calls at a server | what their callers ask for | [`ServerBuilder::deadline_default`], `deadline_most`, `deadline_least` |
 //! | connections of a server | 10,000 | [`ServerBuilder::connections`] |
 //! | threads that serve connections | those of the runtime it is started in | [`ServerBuilder::shards`] |
 //! | retries, where they are asked for | 3 attempts, full jitter from 50 ms up to 2 s | [`Retry`], `#[rpc(retry(…))]` |
 //! | hedges, where they are asked for | at the 95th percentile of the last 30 s | [`Hedge`], `#[rpc(hedge(…))]` |
+//! | what a server remembers of calls that run once | 16,384 calls, 16 MiB, ten minutes | [`ServerBuilder::dedup`], `#[rpc(dedup)]` |
 //! | retries and hedges of a channel, in any 10 s | 0.2 × calls + clamp(0.1 × calls/s, 1, 10) × 10 | [`policy::Budget`] |
 //! | keepalive | a ping after 20 s of silence, 10 s for the answer | `keepalive`, `no_keepalive` |
 //! | frames that move nothing | 16,384 at once, one a millisecond beyond | `vain_frames` of both builders |

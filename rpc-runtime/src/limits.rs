@@ -466,6 +466,18 @@ pub const LATENCY_SAMPLES: u32 = 20;
 /// are made up.
 pub const METHODS: usize = 4_096;
 
+/// Calls that a server remembers by their keys: with deadlines of ten seconds, 1,600 calls a second.
+pub const DEDUP_ENTRIES: usize = 16_384;
+
+/// The bytes that what came of them takes.
+pub const DEDUP_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest that it is remembered: calls have ten seconds, few have minutes.
+pub const DEDUP_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// When a call that another instance runs is worth asking for again.
+pub const DEDUP_ELSEWHERE: Duration = Duration::from_millis(100);
+
 /// The bytes that a cache's answers take together, with their keys.
 pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
 

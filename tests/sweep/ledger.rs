@@ -47,12 +47,28 @@ pub(super) struct Call {
 /// What was called.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Kind {
-    Run { payload: usize },
+    Run {
+        payload: usize,
+    },
+    /// Idempotent.
+    Look,
+    /// Deduplicated.
+    Pay,
     Fill,
     Count,
     Sum,
     Double,
     Tell,
+}
+
+impl Kind {
+    /// How many bytes it brings that count for the answer.
+    pub(super) const fn payload(self) -> usize {
+        match self {
+            Self::Run { payload } => payload,
+            _ => 0,
+        }
+    }
 }
 
 /// What a caller was told.

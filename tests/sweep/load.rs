@@ -32,7 +32,7 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
     let patience = if dice.chance(0.2) { millis(dice.below(300)) } else { Duration::MAX };
     let ready = dice.chance(0.3);
     let pause = if dice.chance(0.3) { dice.below(2_000) } else { dice.below(20) };
-    match dice.below(10) {
+    match dice.below(14) {
         0..=3 => {
             let payload = size(dice);
             let watched = ledger.watch(FIRST, key, Kind::Run { payload }, Some(time));
@@ -76,6 +76,15 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
             let items = client.double(key, values(count, pause / 20)).timeout(time).total_timeout(time);
             if let Ok(told) = timeout(patience, read(items, (0..count).map(|value| value * 2), 0)).await {
                 watched.end(told);
+            }
+        }
+        9..=12 => {
+            let kind = if dice.chance(0.25) { Kind::Pay } else { Kind::Look };
+            let watched = ledger.watch(FIRST, key, kind, Some(time));
+            let call = if kind == Kind::Pay { client.pay(key, pause) } else { client.look(key, pause) };
+            if let Ok(result) = timeout(patience, call.timeout(time)).await {
+                let is_wrong = matches!(result, Ok(value) if value != answer(key, 0));
+                watched.end(if is_wrong { Told::Wrong(format!("{result:?}")) } else { Told::of(result) });
             }
         }
         _ => {

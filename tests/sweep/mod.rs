@@ -1,9 +1,10 @@
-//! The sweep: random topologies, calls and faults in a simulated network, all from one seed, and what must hold whatever
+//! The sweep: random topologies, policies, calls and faults in a simulated network, all from one seed, and what must hold whatever
 //! happens. Owns one seed's run; how many there are is for the test and the program `sweep` to say.
 //!
 //! | promise | how it is checked |
 //! |---|---|
-//! | at most once | no call is started twice at any hop (the ledger) |
+//! | at most once | no call is started twice at any hop (the ledger), whatever policies its channel has; idempotent ones may be |
+//! | no storms | what runs twice does so within the budget of retries and hedges |
 //! | deadlines | no call and no handler outlives its time by more than the clock's tick |
 //! | true delivery | what each caller is told, handlers that call on included, agrees with the ledger |
 //! | right answers | a value belongs to its call; a stream that ends has all of its items, in order |
@@ -13,6 +14,7 @@
 mod judge;
 mod ledger;
 mod load;
+mod policy;
 mod service;
 mod world;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use traitwire::{RpcError, Streaming, rpc_service};
+use traitwire::{CallError, RpcError, Streaming, rpc_service};
 
 use super::ledger::{Kind, Ledger, Told};
 
@@ -14,6 +14,12 @@ use super::ledger::{Kind, Ledger, Told};
 pub(super) trait Work {
     /// Pauses, calls on if there is a next hop, and answers what belongs to the key.
     async fn run(&self, key: u64, payload: &[u8], pause_ms: u64) -> Result<u64, WorkError>;
+    /// The same, and nothing is changed by it: it may run more than once.
+    #[rpc(idempotent)]
+    async fn look(&self, key: u64, pause_ms: u64) -> Result<u64, WorkError>;
+    /// The same, and its server runs it once, however often it is sent.
+    #[rpc(dedup)]
+    async fn pay(&self, key: u64, pause_ms: u64) -> Result<u64, WorkError>;
     /// Answers so many bytes.
     async fn fill(&self, key: u64, size: usize) -> Vec<u8>;
     /// `count` numbers from the key on, with pauses in between.
@@ -72,8 +78,16 @@ async fn pause(millis: u64) {
     }
 }
 
-impl Work for Hop {
-    async fn run(&self, key: u64, payload: &[u8], pause_ms: u64) -> Result<u64, WorkError> {
+impl Hop {
+    /// Pauses, calls on as `onward` does if there is a next hop, and answers what belongs to the key.
+    async fn work<F>(
+        &self,
+        (key, kind, pause_ms): (u64, Kind, u64),
+        onward: impl FnOnce(WorkClient) -> F,
+    ) -> Result<u64, WorkError>
+    where
+        F: Future<Output = Result<u64, CallError<WorkError>>>,
+    {
         let entry = self.ledger.start(self.number, key);
         pause(pause_ms).await;
         if fails(key) {
@@ -81,8 +95,8 @@ impl Work for Hop {
             return Err(WorkError::OnPurpose);
         }
         if let Some(next) = &self.next {
-            let told = self.ledger.watch(self.number + 1, key, Kind::Run { payload: payload.len() }, None);
-            let result = next.run(key, payload, pause_ms).await;
+            let told = self.ledger.watch(self.number + 1, key, kind, None);
+            let result = onward(next.clone()).await;
             let onward = match &result {
                 Ok(_) => Ok(()),
                 Err(error) => Err(WorkError::NextHop(error.to_string())),
@@ -92,7 +106,22 @@ impl Work for Hop {
             onward?;
         }
         entry.finish();
-        Ok(answer(key, payload.len()))
+        Ok(answer(key, kind.payload()))
+    }
+}
+
+impl Work for Hop {
+    async fn run(&self, key: u64, payload: &[u8], pause_ms: u64) -> Result<u64, WorkError> {
+        let kind = Kind::Run { payload: payload.len() };
+        self.work((key, kind, pause_ms), |next| next.run(key, payload, pause_ms)).await
+    }
+
+    async fn look(&self, key: u64, pause_ms: u64) -> Result<u64, WorkError> {
+        self.work((key, Kind::Look, pause_ms), |next| next.look(key, pause_ms)).await
+    }
+
+    async fn pay(&self, key: u64, pause_ms: u64) -> Result<u64, WorkError> {
+        self.work((key, Kind::Pay, pause_ms), |next| next.pay(key, pause_ms)).await
     }
 
     async fn fill(&self, key: u64, size: usize) -> Vec<u8> {

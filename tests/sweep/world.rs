@@ -14,6 +14,7 @@ use super::Run;
 use super::judge::judge;
 use super::ledger::{Kind, Ledger, Told};
 use super::load::load;
+use super::policy::Rules;
 use super::service::{Hop, WorkClient, WorkServer};
 
 /// How many calls each task of a client makes.
@@ -35,8 +36,9 @@ fn millis(millis: u64) -> Duration {
 
 pub(super) async fn run(network: &Network) -> Run {
     let (mut dice, ledger) = (network.dice(), Ledger::default());
+    let rules = Rules::draw(&mut dice);
     network.paths(path(&mut dice));
-    let counters = serve(network, &ledger, &mut dice);
+    let counters = serve(network, &ledger, &rules, &mut dice);
     // What is left when nobody calls: the servers' own tasks.
     tokio::time::sleep(millis(1)).await;
     let baseline = Handle::current().metrics().num_alive_tasks();
@@ -44,7 +46,7 @@ pub(super) async fn run(network: &Network) -> Run {
     let clients: Vec<_> = (0..1 + dice.below(3))
         .map(|number| {
             let host = network.host(&format!("client {number}"));
-            client(&host, "sim://hop 1:1", &mut dice)
+            client(&host, "sim://hop 1:1", &rules, &mut dice)
         })
         .collect();
     network.chaos(&Chaos::over(TROUBLE).every(millis(200 + dice.below(3_000))));
@@ -67,10 +69,11 @@ pub(super) async fn run(network: &Network) -> Run {
     // Bad paths have had their time as well: a connect over one may fail at any time.
     network.paths(Path::new());
     comes_back(&clients, &ledger, key, &mut violations).await;
+    let channels = clients.len();
     drop(clients);
     tokio::time::sleep(QUIET).await;
     leaves_nothing(network, &counters, baseline, &mut violations);
-    let tally = ledger.read(|books| judge(books, &mut violations));
+    let tally = ledger.read(|books| judge(books, &rules, channels, &mut violations));
     Run { report: network.report(), tally, violations }
 }
 
@@ -86,12 +89,12 @@ fn path(dice: &mut Dice) -> Path {
 }
 
 /// A chain of one to three hops, the first of which clients call.
-fn serve(network: &Network, ledger: &Ledger, dice: &mut Dice) -> Vec<Arc<Counters>> {
+fn serve(network: &Network, ledger: &Ledger, rules: &Rules, dice: &mut Dice) -> Vec<Arc<Counters>> {
     let hops = 1 + dice.below(3) as usize;
     let hosts: Vec<_> = (1..=hops).map(|number| network.host(&format!("hop {number}"))).collect();
     let serve = |(at, host): (usize, &Host)| {
         let (number, counters) = (at + 1, Arc::new(Counters::new()));
-        let next = (number < hops).then(|| client(host, &format!("sim://hop {}:1", number + 1), dice));
+        let next = (number < hops).then(|| client(host, &format!("sim://hop {}:1", number + 1), rules, dice));
         let (hop, observer) = (Hop { number, ledger: ledger.clone(), next }, Arc::clone(&counters));
         let (in_flight, streams, credit) = limits(dice);
         let server = move || {
@@ -136,9 +139,10 @@ fn limits(dice: &mut Dice) -> (u32, u32, usize) {
     if dice.chance(0.3) { (1 + dice.below(3) as u32, 1, 1_024) } else { (1_024, 128, 256 * 1_024) }
 }
 
-fn client(host: &Host, uri: &str, dice: &mut Dice) -> WorkClient {
+fn client(host: &Host, uri: &str, rules: &Rules, dice: &mut Dice) -> WorkClient {
     let (_, streams, credit) = limits(dice);
     let builder: ChannelBuilder = Channel::builder().transport(host.clone()).streams(streams).credit(credit);
+    let builder = builder.policies(rules.policies.clone());
     let builder = if dice.chance(0.2) { builder.queue(2, 100_000) } else { builder };
     match builder.lazy(uri) {
         Ok(channel) => WorkClient::new(channel),

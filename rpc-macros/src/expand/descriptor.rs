@@ -45,6 +45,7 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
     let ty = names::text(quote!(#ty));
     let flag = |is_set: bool, setter: TokenStream| is_set.then_some(setter);
     let idempotent = flag(options.idempotent, quote!(.idempotent()));
+    let dedup = flag(options.dedup.is_some(), quote!(.dedup()));
     let oneway = flag(options.oneway, quote!(.oneway()));
     let blocking = flag(options.blocking, quote!(.blocking()));
     let deprecated = method.deprecated.as_ref().map(|is_it| quote!(.deprecated(#is_it)));
@@ -73,7 +74,7 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
         #door::MethodDescriptor::new(#name, #full_name, #index)
             #docs
             .with_signature(&[#(#arguments),*], #ty)
-            #idempotent #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
+            #idempotent #dedup #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
             #retry #retry_on #hedge #allow #cache
     }
 }

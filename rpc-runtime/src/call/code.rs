@@ -77,6 +77,19 @@ impl Code {
         if number == 0 { Self::UNKNOWN } else { Self(number) }
     }
 
+    /// Whether the callee is in trouble, and not the call at fault: another callee, or an answer from elsewhere, may do.
+    pub(crate) const fn is_trouble(self) -> bool {
+        matches!(
+            self,
+            Self::UNAVAILABLE
+                | Self::DEADLINE_EXCEEDED
+                | Self::RESOURCE_EXHAUSTED
+                | Self::INTERNAL
+                | Self::UNKNOWN
+                | Self::DATA_LOSS
+        )
+    }
+
     /// The code's number on the wire.
     pub const fn as_u16(self) -> u16 {
         self.0

@@ -51,6 +51,8 @@ struct Inner {
     identity: OnceLock<Identity>,
     attempt: u32,
     cancelled: AtomicBool,
+    /// It is cancelled because its connection is lost.
+    lost: AtomicBool,
     clock: fn() -> Instant,
     origin: Option<Arc<dyn Origin>>,
 }
@@ -82,7 +84,7 @@ impl Context {
         origin: Option<Arc<dyn Origin>>,
     ) -> Self {
         let attempt = attempt(&metadata);
-        let (reply_metadata, cancelled) = (Mutex::default(), AtomicBool::new(false));
+        let (reply_metadata, cancelled, lost) = Default::default();
         let identity = OnceLock::new();
         let inner = Inner {
             method,
@@ -94,10 +96,23 @@ impl Context {
             identity,
             attempt,
             cancelled,
+            lost,
             clock,
             origin,
         };
         Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// The same call's, for work that goes on if this one is cancelled: what is said beside the reply there stays there.
+    pub(crate) fn apart(&self) -> Self {
+        let Some(inner) = &self.inner else { return Self::default() };
+        let Inner { method, deadline, metadata, peer, clock, origin, .. } = &**inner;
+        let (method, metadata, peer) = (method.clone(), metadata.clone(), peer.clone());
+        let apart = Self::new(method, *deadline, metadata, peer, *clock, origin.clone());
+        if let Some(identity) = inner.identity.get() {
+            apart.identify(identity.clone());
+        }
+        apart
     }
 
     /// The context of the next call by the same connection, in the place of this one, if nobody else holds it any more.
@@ -119,7 +134,7 @@ impl Context {
         // Of this one call: the next one by the same connection may be somebody else's.
         inner.identity.take();
         inner.attempt = attempt(metadata);
-        *inner.cancelled.get_mut() = false;
+        (*inner.cancelled.get_mut(), *inner.lost.get_mut()) = (false, false);
         Some(self)
     }
 
@@ -259,6 +274,18 @@ impl Context {
         if let Some(inner) = &self.inner {
             inner.cancelled.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The connection that the call came by is lost, and nobody has given the call up.
+    pub(crate) fn lose(&self) {
+        if let Some(inner) = &self.inner {
+            inner.lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the connection that the call came by is lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.inner.as_ref().is_some_and(|inner| inner.lost.load(Ordering::Relaxed))
     }
 
     /// What the handler wants sent beside its reply.

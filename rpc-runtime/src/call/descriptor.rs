@@ -42,6 +42,8 @@ pub struct MethodDescriptor {
     pub returns: &'static str,
     /// Calling it twice does no more than calling it once: it may be retried and hedged.
     pub idempotent: bool,
+    /// It is not, but its server runs each call once, however often that is sent: it may be retried.
+    pub dedup: bool,
     /// The caller does not wait for it to run.
     pub oneway: bool,
     /// It may block its thread, and runs on a pool of its own.
@@ -87,6 +89,7 @@ impl MethodDescriptor {
             arguments: &[],
             returns: "()",
             idempotent: false,
+            dedup: false,
             oneway: false,
             blocking: false,
             deprecated: false,
@@ -127,6 +130,13 @@ impl MethodDescriptor {
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// Marks it as one whose server runs each call once.
+    #[must_use]
+    pub const fn dedup(mut self) -> Self {
+        self.dedup = true;
         self
     }
 

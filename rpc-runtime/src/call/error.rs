@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ struct Inner {
     resend: bool,
     /// A policy has ended it, and would end another attempt too.
     held: bool,
+    /// The memory of replies that knows what became of the call.
+    replies_at: Option<NonZeroU64>,
     message: Cow<'static, str>,
     metadata: Metadata,
     peer: Option<Arc<str>>,
@@ -47,6 +50,7 @@ impl RpcError {
                 delivery,
                 resend: false,
                 held: false,
+                replies_at: None,
                 message,
                 metadata,
                 peer,
@@ -96,6 +100,18 @@ impl RpcError {
     /// Whether a policy of this side has stopped the call, and would stop the next attempt too.
     pub(crate) fn is_held(&self) -> bool {
         self.inner.held
+    }
+
+    /// Says which memory of replies knows what became of the call.
+    #[must_use]
+    pub(crate) fn with_replies_at(mut self, number: Option<NonZeroU64>) -> Self {
+        self.inner.replies_at = number;
+        self
+    }
+
+    /// Which memory of replies knows what became of the call, if one does.
+    pub(crate) fn replies_at(&self) -> Option<NonZeroU64> {
+        self.inner.replies_at
     }
 
     /// Says whom the call was made to.
@@ -249,8 +265,19 @@ impl fmt::Display for RpcError {
 
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { code, delivery, resend, held: _, message, metadata, peer, attempts: _, history, source } =
-            &*self.inner;
+        let Inner {
+            code,
+            delivery,
+            resend,
+            held: _,
+            replies_at: _,
+            message,
+            metadata,
+            peer,
+            attempts: _,
+            history,
+            source,
+        } = &*self.inner;
         let mut shown = f.debug_struct("RpcError");
         shown.field("code", code).field("delivery", delivery).field("message", message);
         if let Some(peer) = peer {

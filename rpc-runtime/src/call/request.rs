@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::thread::LocalKey;
 use std::time::{Duration, Instant};
@@ -74,6 +75,8 @@ struct Extra {
     begin_by: Option<Deadline>,
     wait_for_ready: bool,
     asked: Option<Arc<Asked>>,
+    /// It may have run where this memory of replies is, and is sent to no other.
+    only_at: Option<NonZeroU64>,
     identity: Option<Identity>,
     /// Somebody has decided that its caller may call it.
     is_authorized: bool,
@@ -330,6 +333,16 @@ impl Request {
     /// Whether what [`again`](Self::again) once gave can be given once more.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.inner.items.as_ref().is_none_or(Items::is_whole)
+    }
+
+    /// Says which memory of replies knows of an earlier attempt.
+    pub(crate) fn set_only_at(&mut self, number: NonZeroU64) {
+        self.extra().only_at = Some(number);
+    }
+
+    /// Which memory of replies knows of an earlier attempt; the call goes to no other.
+    pub(crate) fn only_at(&self) -> Option<NonZeroU64> {
+        self.inner.extra.only_at
     }
 
     /// Says which attempt of the call this is, counted from 1.

@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use crate::call::{CallResult, Code, Deadline, Delivery, Items, Metadata, Request, Response, RpcError};
 use crate::client::channel::{Channel, Failed};
-use crate::client::flow::{Inlet, Outflow, answer};
+use crate::client::flow::{Inlet, Outflow, answer, known_at};
 use crate::client::line::{Place, Who};
 use crate::driver::{Ended, Pump, Pumped, Shared, Ticket, Whose, now};
 use crate::limits;
@@ -277,7 +277,7 @@ impl Attended {
                         self.again(shared, error, *call);
                         None
                     }
-                    None => Some(Err(error)),
+                    None => Some(Err(known_at(shared, error))),
                 };
             }
         };

@@ -26,6 +26,11 @@ pub(super) fn answer(outcome: Received, shared: &Arc<Shared>, caps: Caps) -> Cal
     Ok(response)
 }
 
+/// Only a callee that remembers its replies knows what became of a call of which nothing else is known.
+pub(super) fn known_at(shared: &Shared, error: RpcError) -> RpcError {
+    if error.delivery() == Delivery::Unknown { error.with_replies_at(shared.replies()) } else { error }
+}
+
 /// The items that come back. Dropping it gives the call up.
 pub(super) struct Inlet {
     shared: Arc<Shared>,

@@ -11,7 +11,7 @@ use crate::call::{CallResult, Deadline, Request};
 use crate::client::attended::Attended;
 use crate::client::channel::Channel;
 use crate::client::credentials;
-use crate::client::flow::answer;
+use crate::client::flow::{answer, known_at};
 use crate::driver::{Ended, Shared, Ticket, now};
 use crate::proto::{OutgoingCall, StreamUse, Untaken};
 
@@ -96,7 +96,9 @@ impl InFlight {
                 let channel = self.channel.clone();
                 self.attend(Attended::refused(channel, wait_for_ready, 1, shared, error, *call), cx)
             }
-            None => Poll::Ready(Err(error.with_peer(&self.channel.inner.address).with_attempts(1))),
+            None => Poll::Ready(Err(known_at(shared, error)
+                .with_peer(&self.channel.inner.address)
+                .with_attempts(1))),
         }
     }
 }
@@ -111,11 +113,12 @@ impl Channel {
         let bound = stream.map_or_else(|| request.deadline(), |stream| stream.total);
         let deadline = Deadline::earlier(bound, Some(own));
         let oneway = request.descriptor().is_some_and(|method| method.oneway);
+        let only_at = request.only_at();
         let (method, arguments, mut metadata) = request.into_parts();
         if let Some(source) = &self.inner.token {
             credentials::attach(&**source, &method, &mut metadata);
         }
-        OutgoingCall { method, deadline, metadata, arguments: arguments.into_load(), oneway, stream }
+        OutgoingCall { method, deadline, metadata, arguments: arguments.into_load(), oneway, stream, only_at }
     }
 
     /// Gives a call to a connection, unless others could read its credentials there.

@@ -2,6 +2,7 @@
 //! nobody: it says whom to wake when the lock is free.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -41,6 +42,8 @@ pub(super) struct Core {
     pub(super) stops: Vec<Arc<StopSignal>>,
     /// What else the events of the machine want done. Rare, and so in a place of its own.
     after: Option<Box<Aftermath>>,
+    /// Whose memory of replies the peer has.
+    pub(super) replies: Option<NonZeroU64>,
     /// The peer has answered a call, with whatever.
     pub(super) answered: bool,
 }
@@ -79,6 +82,7 @@ impl Core {
             wakers: Vec::new(),
             stops: Vec::new(),
             after: None,
+            replies: None,
             answered: false,
         }
     }
@@ -160,7 +164,10 @@ impl Core {
                 Event::Writable(call) => self.wakers.extend(self.streams.take_writer(call)),
                 Event::Stop { id, .. } => self.stops.extend(self.running.remove(&id)),
                 Event::Refused(reason) => self.after().refused.push(reason),
-                Event::Ready(hello) => self.after().ready = Some(hello),
+                Event::Ready(hello) => {
+                    self.replies = NonZeroU64::new(hello.replies);
+                    self.after().ready = Some(hello);
+                }
                 Event::Retire => self.after().retired = true,
                 Event::Closed(error) => self.after().closed = Some(error),
             }

@@ -1,6 +1,7 @@
 //! Owns [`Dispatch`]: what the driver needs to know of a server, and nothing else of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::call::{Code, HandlerFuture, MethodDescriptor, Request};
 use crate::driver::stop::StopSignal;
@@ -16,6 +17,12 @@ pub(crate) trait Dispatch: Send + Sync + 'static {
 
     /// A call is handed to the handler; it ends with one [`finished`](Self::finished).
     fn started(&self);
+
+    /// Whether somebody wants to know how long calls take.
+    fn wants_times(&self) -> bool;
+
+    /// A call of this method has ended after so long; [`finished`](Self::finished) follows.
+    fn took(&self, method: &str, time: Duration);
 
     /// A call that was started has ended.
     fn finished(&self, how: Finish);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -170,6 +171,16 @@ impl Shared {
             self.with(|core| core.machine.release(body, clock::now()));
         }
         self.task.wake();
+    }
+
+    /// Whether the connection is over, whoever ended it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.core.lock().machine.is_closed()
+    }
+
+    /// Whose memory of replies the peer has, as its HELLO says.
+    pub(crate) fn replies(&self) -> Option<NonZeroU64> {
+        self.core.lock().replies
     }
 
     /// Whether the connection lives in the runtime that this is called in: if not, it may have no turn while the caller

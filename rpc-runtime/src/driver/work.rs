@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
+use std::time::Instant;
 
 use tracing::Span;
 
@@ -12,6 +13,7 @@ use crate::call::{
     Batch, CallResult, Code, Context, Delivery, HandlerFuture, Items, Metadata, Peer, Response, RpcError,
 };
 use crate::driver::answer::{into_answer, into_end};
+use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Finish};
 use crate::driver::shared::Shared;
 use crate::driver::stop::StopSignal;
@@ -41,6 +43,8 @@ pub(super) struct Work {
     stop: Option<Arc<StopSignal>>,
     /// The number of a oneway call: it is over on the wire, and only the handler still runs.
     oneway: Option<usize>,
+    /// When it began, if somebody wants to know how long it takes.
+    began: Option<Instant>,
 }
 
 /// What a handler is at.
@@ -65,7 +69,7 @@ impl Work {
     ) -> Self {
         let (shared, dispatch) = (Arc::clone(shared), Arc::clone(dispatch));
         let span = span(&context);
-        Self { id, context, span, doing: None, shared, dispatch, stop: None, oneway: None }
+        Self { id, context, span, doing: None, shared, dispatch, stop: None, oneway: None, began: None }
     }
 
     /// The context of a call that is over.
@@ -81,6 +85,7 @@ impl Work {
         self.context = context;
         self.stop = None;
         self.oneway = None;
+        self.began = None;
     }
 
     /// Begins: calls the handler for its future, and polls that if `is_inline`. Either may panic.
@@ -92,6 +97,7 @@ impl Work {
         is_inline: bool,
     ) -> Poll<Option<Answer>> {
         self.dispatch.started();
+        self.began = self.dispatch.wants_times().then(clock::now);
         let Self { span, context, doing, dispatch, .. } = self;
         let mut result = None;
         let begin = || {
@@ -219,7 +225,7 @@ impl Work {
         };
         self.drop_handler();
         let answer = self.answer(|metadata| into_answer(result, metadata));
-        self.dispatch.finished(finish);
+        self.finished(finish);
         answer
     }
 
@@ -235,7 +241,7 @@ impl Work {
         // What the panic said stays here: it may hold what the caller must not see.
         let error = RpcError::new(Code::INTERNAL, Delivery::Executed, "the handler panicked");
         let answer = self.answer(|metadata| into_answer(Err(error), metadata));
-        self.dispatch.finished(Finish::Panicked);
+        self.finished(Finish::Panicked);
         answer
     }
 
@@ -250,6 +256,9 @@ impl Work {
     }
 
     fn stopped(&mut self) {
+        if self.shared.is_lost() {
+            self.context.lose();
+        }
         self.context.cancel();
         self.drop_handler();
         if let Some(number) = self.oneway {
@@ -257,7 +266,14 @@ impl Work {
         } else {
             self.shared.stopped(self.id);
         }
-        self.dispatch.finished(Finish::Stopped);
+        self.finished(Finish::Stopped);
+    }
+
+    fn finished(&self, how: Finish) {
+        if let Some(began) = self.began.filter(|_| !matches!(how, Finish::Refused(_))) {
+            self.dispatch.took(self.context.method(), clock::now().saturating_duration_since(began));
+        }
+        self.dispatch.finished(how);
     }
 
     /// Drops the handler within its context; a panic in its `Drop` is its own affair.

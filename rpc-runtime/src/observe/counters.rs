@@ -1,12 +1,19 @@
 //! Owns [`Counters`]: an observer that counts, in atomics. Does not know who reads it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
 
 use crate::call::Code;
+use crate::limits;
+use crate::observe::histogram::{Histogram, Times};
 use crate::observe::{BreakerState, CacheUse, HeldBack, Observer, Refused};
 
-/// Counts what a server does, or what policies do. Cheap enough to be always on: an atomic addition each.
+/// Counts what a server does, or what policies do, and how long the calls of each method take. Cheap enough to be always on: a few
+/// atomic additions, and two looks at the clock a call.
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
@@ -23,6 +30,8 @@ pub struct Counters {
     held_back: [AtomicU64; HeldBack::ALL.len()],
     breakers_opened: AtomicU64,
     cached: [AtomicU64; CacheUse::ALL.len()],
+    /// By the full names of methods.
+    latency: RwLock<BTreeMap<Box<str>, Arc<Histogram>>>,
 }
 
 /// What [`Counters`] had counted at one moment.
@@ -58,6 +67,8 @@ pub struct CountersSnapshot {
     pub breakers_opened: u64,
     /// Calls that a cache was asked about, by what came of it. One that is answered with a stale answer was a miss before.
     pub cached: BTreeMap<&'static str, u64>,
+    /// How long calls took, by the full names of their methods; of the first 4,096 methods.
+    pub latency: BTreeMap<String, Times>,
 }
 
 impl Counters {
@@ -97,11 +108,30 @@ impl Counters {
                 .iter()
                 .map(|what| (what.name(), read(&self.cached[*what as usize])))
                 .collect(),
+            latency: self
+                .latency
+                .read()
+                .iter()
+                .map(|(method, times)| (method.to_string(), times.snapshot()))
+                .collect(),
         }
     }
 }
 
 impl Counters {
+    /// The times of a method; `None` if there are too many methods.
+    fn times(&self, method: &str) -> Option<Arc<Histogram>> {
+        if let Some(times) = self.latency.read().get(method) {
+            return Some(Arc::clone(times));
+        }
+        let mut latency = self.latency.write();
+        if latency.len() >= limits::METHODS && !latency.contains_key(method) {
+            return None;
+        }
+        let times = latency.entry(method.into()).or_insert_with(|| Arc::new(Histogram::new()));
+        Some(Arc::clone(times))
+    }
+
     fn failures(&self) -> BTreeMap<Code, u64> {
         let mut failures = BTreeMap::new();
         for (number, counter) in self.failed.iter().enumerate() {
@@ -143,6 +173,16 @@ impl Observer for Counters {
         if let Some(code) = code {
             let at = usize::from(code.as_u16());
             add(&self.failed[if at < NAMED { at } else { 0 }]);
+        }
+    }
+
+    fn wants_times(&self) -> bool {
+        true
+    }
+
+    fn call_took(&self, method: &str, time: Duration) {
+        if let Some(times) = self.times(method) {
+            times.note(time);
         }
     }
 
@@ -213,5 +253,30 @@ mod tests {
         assert_eq!((counted.held_back["limit"], counted.held_back["breaker"]), (1, 0));
         assert_eq!(counted.breakers_opened, 1);
         assert_eq!((counted.bytes_read, counted.bytes_written), (10, 20));
+    }
+
+    #[test]
+    fn times_are_told_by_method_and_print_with_the_counters() {
+        let counters = Counters::new();
+        counters.call_started();
+        counters.call_refused(Refused::Overload);
+        counters.call_finished(Some(Code::INTERNAL));
+        (0..100).for_each(|_| counters.call_took("A.quick", Duration::from_micros(5)));
+        counters.call_took("A.slow", Duration::from_millis(250));
+        (0..2 * limits::METHODS).for_each(|nth| counters.call_took(&format!("B.{nth}"), Duration::ZERO));
+        let counted = counters.snapshot();
+        assert_eq!(counted.latency.len(), limits::METHODS);
+        assert_eq!(counted.latency["A.quick"].percentile(99.9), Some(Duration::from_micros(6)));
+        let text = counted.to_string();
+        for line in [
+            "traitwire_calls_started_total 1",
+            "traitwire_calls_failed_total{code=\"internal\"} 1",
+            "traitwire_calls_refused_total{reason=\"overload\"} 1",
+            "traitwire_call_seconds{method=\"A.slow\",quantile=\"0.5\"} 0.262144",
+            "traitwire_call_seconds_sum{method=\"A.slow\"} 0.25",
+            "traitwire_call_seconds_count{method=\"A.quick\"} 100",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+        }
     }
 }

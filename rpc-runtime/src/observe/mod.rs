@@ -1,11 +1,18 @@
-//! What happened, counted: one small trait, [`Observer`], that servers and policies tell, and [`Counters`], which counts. Does not
-//! decide anything, and does not allocate on the way of a call.
+//! What happened, counted: one small trait, [`Observer`], that servers and policies tell, and [`Counters`], which counts, and
+//! knows how long the calls of each method took. Does not decide anything, and does not allocate on the way of a call.
 
 mod counters;
+mod histogram;
+mod scale;
+mod text;
 
 pub use counters::{Counters, CountersSnapshot};
+pub use histogram::Times;
+
+pub(crate) use scale::{BUCKETS, bucket, upper};
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::call::Code;
 
@@ -34,6 +41,17 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A handler was dropped before its end: its caller gave up, its time was over, or the connection was lost.
     fn call_cancelled(&self) {}
+
+    /// Whether it wants to know [how long calls took](Self::call_took): the clock is read twice a call for that.
+    fn wants_times(&self) -> bool {
+        false
+    }
+
+    /// A call of this method, `"Service.method"`, has ended so long after its handler was started, however it ended; one that was
+    /// turned away is not told. With a stream, that is the end of the stream.
+    fn call_took(&self, method: &str, time: Duration) {
+        let _ = (method, time);
+    }
 
     /// A handler panicked.
     fn call_panicked(&self) {}

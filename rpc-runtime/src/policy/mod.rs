@@ -56,9 +56,11 @@ pub mod breaker;
 #[cfg(feature = "cache")]
 pub mod cache;
 mod clock;
+pub mod cluster;
 #[cfg(feature = "config")]
 mod config;
 mod deadline;
+pub mod dedup;
 mod dice;
 mod guards;
 mod hedge;
@@ -87,6 +89,7 @@ pub use table::PolicyTable;
 pub(crate) use backoff::Backoff;
 pub(crate) use clock::now;
 pub(crate) use deadline::Deadlined;
+pub(crate) use dedup::Dedup;
 pub(crate) use hedge::Hedged;
 pub(crate) use in_force::InForce;
 pub(crate) use maybe::Maybe;

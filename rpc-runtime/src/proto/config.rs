@@ -72,6 +72,14 @@ pub struct Config {
     pub name: String,
     /// A random number of this process.
     pub instance: u64,
+    /// What calls have that come without a time.
+    pub deadline_default: Option<Duration>,
+    /// Calls that have less are refused.
+    pub deadline_least: Option<Duration>,
+    /// Calls that have more get this.
+    pub deadline_most: Option<Duration>,
+    /// Whose memory of replies this side has; 0 for none.
+    pub replies: u64,
     /// The first id to use; only tests start anywhere else than at the side's first one.
     pub first_id: Option<u32>,
 }
@@ -98,12 +106,22 @@ impl Default for Config {
             write_stall: limits::WRITE_STALL,
             name: String::new(),
             instance: 0,
+            deadline_default: None,
+            deadline_least: None,
+            deadline_most: None,
+            replies: 0,
             first_id: None,
         }
     }
 }
 
 impl Config {
+    /// The time that a call is given which has come with this; without one it has no end.
+    pub(super) fn grant(&self, asked: Option<Duration>) -> Option<Duration> {
+        let asked = asked.or(self.deadline_default);
+        self.deadline_most.map_or(asked, |most| Some(asked.map_or(most, |asked| asked.min(most))))
+    }
+
     /// The largest payload that can be taken: a larger one than its half of the budget could never be granted.
     pub(super) fn largest_payload(&self) -> usize {
         if self.message > self.eager {
@@ -146,7 +164,29 @@ impl Config {
             keepalive_ms: self.keepalive.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             name: self.name.clone(),
             instance: self.instance,
+            replies: self.replies,
             ..Hello::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_without_a_time_gets_one_and_a_long_one_is_cut() {
+        let [short, long, most] = [1, 60, 10].map(Duration::from_secs);
+        let plain = Config::default();
+        assert_eq!((plain.grant(None), plain.grant(Some(long))), (None, Some(long)));
+        let gives = Config { deadline_default: Some(long), ..Config::default() };
+        assert_eq!((gives.grant(None), gives.grant(Some(short))), (Some(long), Some(short)));
+        let cuts = Config { deadline_most: Some(most), ..Config::default() };
+        assert_eq!(
+            [None, Some(short), Some(long)].map(|time| cuts.grant(time)),
+            [Some(most), Some(short), Some(most)]
+        );
+        let both = Config { deadline_default: Some(long), ..cuts };
+        assert_eq!(both.grant(None), Some(most));
     }
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct OutgoingCall {
     pub oneway: bool,
     /// What streams it has, if it has any.
     pub stream: Option<StreamUse>,
+    /// It may have run at a callee with this memory of replies, and goes to no other.
+    pub only_at: Option<NonZeroU64>,
 }
 
 /// The streams of a call, and how long they may take.

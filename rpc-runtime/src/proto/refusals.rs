@@ -61,6 +61,12 @@ pub(super) fn too_large(size: usize, limit: u64) -> RpcError {
     RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::NotSent, text)
 }
 
+/// A call that may have run at another callee, which alone would not run it again.
+pub(super) fn elsewhere() -> RpcError {
+    let text = "an earlier attempt may have run at another instance, and this one does not know of it";
+    RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text).with_hold()
+}
+
 /// What is said of an item that its receiver does not take.
 pub(super) fn item_too_large(whose: &str, size: usize, limit: usize) -> String {
     format!("an item of {size} bytes is larger than the {whose}'s message limit of {limit} bytes (`message`)")
@@ -132,6 +138,13 @@ pub(super) fn stopped_handler(why: Stop) -> RpcError {
 pub(super) fn expired_before_start() -> RpcError {
     let text = "its time was over before its handler could be started";
     RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Refused, text)
+}
+
+/// A call that this side could not end in the time that it has.
+pub(super) fn too_short(asked: Duration, least: Duration) -> (Refusal, RpcError) {
+    let text =
+        format!("{asked:.1?} are left of its time, and calls need {least:.1?} here (`deadline_least`)");
+    (Refusal::Expired, RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Refused, text))
 }
 
 pub(super) fn name_too_long(got: usize) -> (Refusal, RpcError) {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use crate::call::{Caps, Handler, Service, instance};
 use crate::limits;
 use crate::observe::Observer;
+use crate::policy::Dedup;
+use crate::policy::dedup::DedupConfig;
 use crate::proto::Config;
 use crate::server::core::Core;
 use crate::server::error::BindError;
@@ -123,6 +125,7 @@ type Layer = Box<dyn FnOnce(Arc<dyn Handler>) -> Arc<dyn Handler> + Send>;
 #[must_use]
 pub struct ServerBuilder {
     services: Vec<Arc<dyn Service>>,
+    dedup: DedupConfig,
     layers: Vec<Layer>,
     observer: Option<Arc<dyn Observer>>,
     transports: Transports,
@@ -140,6 +143,7 @@ impl Default for ServerBuilder {
     fn default() -> Self {
         Self {
             services: Vec::new(),
+            dedup: DedupConfig::new(),
             layers: Vec::new(),
             observer: None,
             transports: Transports::default(),
@@ -173,6 +177,33 @@ impl ServerBuilder {
     /// last sees calls first.
     pub fn layer<H: Handler>(mut self, layer: impl FnOnce(Arc<dyn Handler>) -> H + Send + 'static) -> Self {
         self.layers.push(Box::new(move |inner| Arc::new(layer(inner))));
+        self
+    }
+
+    /// How much is remembered of the calls of `#[rpc(dedup)]` methods, which run once however often they are sent: 16,384 calls,
+    /// 16 MiB, ten minutes; and with whom it is shared. Servers without such methods remember nothing.
+    pub fn dedup(mut self, config: DedupConfig) -> Self {
+        self.dedup = config;
+        self
+    }
+
+    /// The time of calls that come without one; by default they have no end.
+    pub const fn deadline_default(mut self, time: Duration) -> Self {
+        self.config.deadline_default = Some(time);
+        self
+    }
+
+    /// The longest time that a call is given, whatever its caller asks for; with a stream, until something first moves. Its
+    /// caller goes on waiting, and hears `deadline_exceeded` of it.
+    pub const fn deadline_most(mut self, time: Duration) -> Self {
+        self.config.deadline_most = Some(time);
+        self
+    }
+
+    /// The shortest time in which anything can be done here: calls that have less left are refused when they come,
+    /// `deadline_exceeded`, before they are decoded, and counted as expired.
+    pub const fn deadline_least(mut self, time: Duration) -> Self {
+        self.config.deadline_least = Some(time);
         self
     }
 
@@ -328,12 +359,11 @@ impl ServerBuilder {
             return Err(BindError::twice(twice.1));
         }
         let router = Arc::new(Router::new(self.services));
-        let innermost: Arc<dyn Handler> = router.clone();
+        let (config, innermost) = remembering(self.config, &self.dedup, &router);
         let handler = self.layers.into_iter().fold(innermost, |inner, layer| layer(inner));
-        let handshakes = Handshakes::new(self.handshakes, self.config.handshake);
-        let instance = self.config.instance;
-        let core =
-            Core::new(router, handler, self.observer, self.config, self.caps, self.connections, handshakes);
+        let handshakes = Handshakes::new(self.handshakes, config.handshake);
+        let instance = config.instance;
+        let core = Core::new(router, handler, self.observer, config, self.caps, self.connections, handshakes);
         let (listeners, addresses) = (Vec::new(), Vec::new());
         let server = Server {
             core,
@@ -349,6 +379,17 @@ impl ServerBuilder {
         };
         server.bind(uri).await
     }
+}
+
+/// The innermost handler, and what HELLO says of it: a service with methods that are `dedup` is behind a memory of replies.
+fn remembering(mut config: Config, dedup: &DedupConfig, router: &Arc<Router>) -> (Config, Arc<dyn Handler>) {
+    if !router.remembers() {
+        return (config, router.clone());
+    }
+    // Callers may ask again for as long as they have themselves.
+    let dedup = Dedup::new(dedup, config.deadline_most.is_some(), router.clone());
+    config.replies = dedup.number();
+    (config, Arc::new(dedup))
 }
 
 impl fmt::Debug for ServerBuilder {

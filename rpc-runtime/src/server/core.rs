@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use slab::Slab;
@@ -27,6 +27,7 @@ pub(super) struct Core {
     /// The router behind all layers.
     handler: Arc<dyn Handler>,
     observer: Option<Arc<dyn Observer>>,
+    wants_times: bool,
     config: Config,
     caps: Caps,
     limit: usize,
@@ -50,11 +51,13 @@ impl Core {
         handshakes: Arc<Handshakes>,
     ) -> Arc<Self> {
         let (connections, next, count) = (Mutex::default(), AtomicU64::new(0), watch::Sender::new(0));
-        let oneway = Mutex::default();
+        let (oneway, wants_times) =
+            (Mutex::default(), observer.as_ref().is_some_and(|observer| observer.wants_times()));
         Arc::new(Self {
             router,
             handler,
             observer,
+            wants_times,
             config,
             caps,
             limit,
@@ -199,6 +202,14 @@ impl Dispatch for Core {
 
     fn started(&self) {
         self.tell(|observer| observer.call_started());
+    }
+
+    fn wants_times(&self) -> bool {
+        self.wants_times
+    }
+
+    fn took(&self, method: &str, time: Duration) {
+        self.tell(|observer| observer.call_took(method, time));
     }
 
     fn finished(&self, how: Finish) {

@@ -35,6 +35,11 @@ impl Router {
         self.methods.get(method).copied()
     }
 
+    /// Whether a method is to run once for each call, however often that is sent.
+    pub(super) fn remembers(&self) -> bool {
+        self.methods.values().any(|route| route.method.dedup)
+    }
+
     fn unknown(&self, method: &str) -> RpcError {
         let service = method.rsplit_once('.').map_or(method, |(service, _)| service);
         let has_service = self.services.iter().any(|have| have.descriptor().name == service);

@@ -66,6 +66,8 @@ pub struct Hello {
     pub name: String,
     /// A random number, another one in each process.
     pub instance: u64,
+    /// Whose memory of replies it has: callers may send the same key again to the same number; 0 if it has none.
+    pub replies: u64,
 }
 
 impl Default for Hello {
@@ -81,6 +83,7 @@ impl Default for Hello {
             features: Vec::new(),
             name: String::new(),
             instance: 0,
+            replies: 0,
         }
     }
 }
@@ -99,8 +102,10 @@ impl Hello {
             ("keepalive_ms", self.keepalive_ms),
             ("instance", self.instance),
         ];
-        frame.map(numbers.len() + 2);
-        for (key, number) in numbers {
+        // Most sides have none, and need not say so.
+        let replies = (self.replies != 0).then_some(("replies", self.replies));
+        frame.map(numbers.len() + usize::from(replies.is_some()) + 2);
+        for (key, number) in numbers.into_iter().chain(replies) {
             frame.str(key);
             frame.uint(number);
         }
@@ -133,6 +138,7 @@ impl Hello {
                 "names" => hello.names = clamp(reader.uint("HELLO names")?),
                 "keepalive_ms" => hello.keepalive_ms = reader.uint("HELLO keepalive_ms")?,
                 "instance" => hello.instance = reader.uint("HELLO instance")?,
+                "replies" => hello.replies = reader.uint("HELLO replies")?,
                 "name" => hello.name = cut(reader.str("HELLO name")?, TEXT).to_owned(),
                 "features" => {
                     let count = reader.array_length("HELLO features")?;

@@ -51,6 +51,10 @@ pub trait Store {
     async fn kept(&self) -> Answer<u8>;
     #[rpc(idempotent, retry, cache(ttl = "5s", errors = "1s", stale_if_error = "1h"))]
     async fn kept_long(&self, key: &str) -> u8;
+    #[rpc(dedup, retry)]
+    async fn pay(&self, amount: u64) -> Answer<u8>;
+    #[rpc(dedup)]
+    async fn pay_if_asked(&self, amount: u64);
     #[rpc(idempotent, hedge, retry)]
     fn items(&self) -> impl Stream<Item = Result<u8, StoreError>>;
 }

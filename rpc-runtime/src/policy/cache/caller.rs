@@ -131,19 +131,6 @@ impl fmt::Debug for Cache {
     }
 }
 
-/// Whether an answer that is too old is better than this error: the callee fails, and the call is not at fault.
-fn stands_in(error: &RpcError) -> bool {
-    [
-        Code::UNAVAILABLE,
-        Code::DEADLINE_EXCEEDED,
-        Code::RESOURCE_EXHAUSTED,
-        Code::INTERNAL,
-        Code::UNKNOWN,
-        Code::DATA_LOSS,
-    ]
-    .contains(&error.code())
-}
-
 /// Whether an error is about the one who made the call, and not about the call.
 fn is_own(error: &RpcError) -> bool {
     [Code::DEADLINE_EXCEEDED, Code::CANCELLED].contains(&error.code())
@@ -288,7 +275,7 @@ impl<C: Caller> CacheCall<C> {
     }
 
     fn failed(&self, error: RpcError, old: Option<&Arc<Entry>>) -> CallResult {
-        let Some(old) = old.filter(|old| stands_in(&error) && old.age(now()) != Age::Gone) else {
+        let Some(old) = old.filter(|old| error.code().is_trouble() && old.age(now()) != Age::Gone) else {
             return Err(error);
         };
         self.cache.count(CacheUse::Stale);

@@ -1,6 +1,7 @@
 //! The trial of the cache's policies: each before the same traces of keys.
 //!
-//! `cargo test -p traitwire --features cache --lib policy::cache::trial -- --nocapture` prints the table of docs/POLICIES.md.
+//! `cargo test -p traitwire --features cache --lib policy::cache::trial -- --nocapture` prints the table of docs/POLICIES.md, and with
+//! `TRAITWIRE_PLOT=FILE` draws it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,11 +99,12 @@ fn hit_rate(policy: CachePolicy, room: usize, trace: &[u32], now: Instant) -> f6
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test may ask for any instant to start from")]
 fn each_policy_does_what_it_is_for() {
-    let now = Instant::now();
+    let (now, mut rows) = (Instant::now(), Vec::new());
     let policies = [CachePolicy::WTinyLfu, CachePolicy::Lru, CachePolicy::Lfu, CachePolicy::Arc];
     for (room, (name, trace)) in [100, 500].iter().flat_map(|room| traces().map(|trace| (*room, trace))) {
         let rates = policies.map(|policy| hit_rate(policy, room, &trace, now) * 100.0);
         let [tiny, lru, lfu, arc] = rates;
+        rows.push((format!("{name}, room for {room}"), rates));
         println!("| {room} | {name} | {tiny:.0} % | {lru:.0} % | {lfu:.0} % | {arc:.0} % |");
         // W-TinyLFU hashes with keys of its own in each process: its figures differ by a point or so.
         match name {
@@ -113,4 +115,36 @@ fn each_policy_does_what_it_is_for() {
             assert!(tiny > lru + 3.0, "{rates:?}");
         }
     }
+    if let Ok(file) = std::env::var("TRAITWIRE_PLOT") {
+        std::fs::write(file, plot(&rows)).unwrap();
+    }
+}
+
+/// The hit rates as bars, a group for each trace.
+fn plot(rows: &[(String, [f64; 4])]) -> String {
+    let colours = [("W-TinyLFU", "#1565c0"), ("LRU", "#9e9e9e"), ("LFU", "#ef6c00"), ("ARC", "#2e7d32")];
+    let height = 30 + rows.len() * 62;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 {height}\" font-family=\"sans-serif\" \
+         font-size=\"12\">\n<rect width=\"720\" height=\"{height}\" fill=\"white\"/>\n"
+    );
+    for (at, (name, colour)) in colours.iter().enumerate() {
+        let x = 220 + at * 110;
+        out += &format!("<rect x=\"{x}\" y=\"6\" width=\"10\" height=\"10\" fill=\"{colour}\"/>\n");
+        out += &format!("<text x=\"{}\" y=\"15\">{name}</text>\n", x + 16);
+    }
+    for (row, (name, rates)) in rows.iter().enumerate() {
+        let top = 30 + row * 62;
+        out += &format!("<text x=\"8\" y=\"{}\">{name}</text>\n", top + 30);
+        for (at, (rate, (_, colour))) in rates.iter().zip(colours).enumerate() {
+            let (y, width) = (top + at * 13, rate * 6.0);
+            out += &format!(
+                "<rect x=\"220\" y=\"{y}\" width=\"{width:.1}\" height=\"11\" fill=\"{colour}\"/>\n\
+                 <text x=\"{:.1}\" y=\"{}\" font-size=\"10\">{rate:.0} %</text>\n",
+                224.0 + width,
+                y + 9
+            );
+        }
+    }
+    out + "</svg>\n"
 }

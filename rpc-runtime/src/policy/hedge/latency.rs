@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::observe::{BUCKETS, bucket, upper};
 
 /// A sliding histogram of times from a microsecond to more than an hour, each known to one part in eight.
 ///
-/// Eight buckets for each power of two (as in HDR histograms), in a ring of slots of which the oldest is forgotten as time
-/// goes on.
+/// The buckets are those of `observe/scale`, in a ring of slots of which the oldest is forgotten as time goes on.
 #[derive(Debug)]
 pub(in crate::policy) struct Latency {
     slots: Vec<Slot>,
@@ -26,10 +26,6 @@ struct Slot {
     buckets: Vec<u32>,
 }
 
-/// Buckets of one power of two.
-const FINE: u64 = 8;
-/// Times below this many microseconds have a bucket each; from 2³² microseconds on they share the last one.
-const BUCKETS: usize = (FINE * (32 - 3 + 1)) as usize;
 /// How long a percentile is taken for known.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -98,32 +94,9 @@ impl Latency {
     }
 }
 
-/// The bucket of a time.
-fn bucket(time: Duration) -> usize {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
-    if micros < FINE {
-        return micros as usize;
-    }
-    let power = micros.ilog2();
-    let part = (micros >> (power - 3)) - FINE;
-    (u64::from(power - 2) * FINE + part) as usize
-}
-
-/// The end of a bucket: no time in it is longer.
-fn upper(bucket: usize) -> Duration {
-    let bucket = bucket as u64 + 1;
-    if bucket <= FINE {
-        return Duration::from_micros(bucket);
-    }
-    let (power, part) = (bucket / FINE + 2, bucket % FINE);
-    Duration::from_micros((FINE + part) << (power - 3))
-}
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a test may ask for any instant to start from")]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const fn ms(millis: u64) -> Duration {
@@ -154,17 +127,5 @@ mod tests {
         assert!(latency.percentile(80.0, now).unwrap() < ms(2));
         assert!(latency.percentile(95.0, now + ms(29_999)).is_some());
         assert_eq!(latency.percentile(95.0, now + ms(35_000)), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_time_is_within_an_eighth_of_its_buckets_end(micros in 0..u64::from(u32::MAX)) {
-            let time = Duration::from_micros(micros);
-            let at = bucket(time);
-            prop_assert!(at < BUCKETS);
-            let end = upper(at);
-            prop_assert!(time < end && end <= time + time / 8 + Duration::from_micros(1), "{time:?} {end:?}");
-            prop_assert!(at == 0 || upper(at - 1) <= time);
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use crate::call::{
 };
 use crate::limits;
 use crate::policy::clock::now;
+use crate::policy::dedup;
 use crate::policy::retry::Purse;
 use crate::policy::state::{Record, State};
 
@@ -87,11 +89,18 @@ struct Trials<C: Caller> {
     state: Arc<State>,
     record: Option<Arc<Record>>,
     phase: Phase<C>,
+    /// An attempt may have run where this memory of replies is.
+    only_at: Option<NonZeroU64>,
     /// How many times it was sent.
     sent: u32,
     /// What is known of all attempts together.
     delivery: Delivery,
     history: Vec<Attempt>,
+}
+
+/// Whether its server runs the call once, however often it is sent.
+fn is_dedup(request: &Request) -> bool {
+    request.descriptor().is_some_and(|method| method.dedup)
 }
 
 /// ```text
@@ -108,7 +117,10 @@ enum Phase<C: Caller> {
 }
 
 impl<C: Caller> Trials<C> {
-    fn new(by: &Retried<C>, request: Request, retry: Retry) -> Self {
+    fn new(by: &Retried<C>, mut request: Request, retry: Retry) -> Self {
+        if is_dedup(&request) {
+            dedup::attach(request.metadata_mut());
+        }
         Self {
             caller: by.inner.clone(),
             retry,
@@ -117,6 +129,7 @@ impl<C: Caller> Trials<C> {
             record: by.state.record(request.method()),
             request,
             phase: Phase::New,
+            only_at: None,
             sent: 0,
             delivery: Delivery::NotSent,
             history: Vec::new(),
@@ -172,6 +185,9 @@ impl<C: Caller> Trials<C> {
             return Err(RpcError::new(Code::INTERNAL, Delivery::NotSent, text));
         };
         request.set_attempt(self.sent + 1);
+        if let Some(number) = self.only_at {
+            request.set_only_at(number);
+        }
         let future = self.caller.call(request);
         self.phase = Phase::Trying { future, since: now(), began, decider };
         Ok(())
@@ -193,6 +209,7 @@ impl<C: Caller> Trials<C> {
             self.purse.succeeded();
             return Some(self.finish(result, Why::Final));
         };
+        self.only_at = self.only_at.or(failure.only_at);
         self.note(number, &result, since.saturating_duration_since(began), took);
         let usual = self.record.as_ref().and_then(|record| record.percentile(50.0, now)).unwrap_or_default();
         let (wait, paid) = match decider.decide(&failure, now, usual, self.state.dice.throw()) {
@@ -218,7 +235,10 @@ impl<C: Caller> Trials<C> {
     /// What there is to decide about, if anything.
     fn failure(&self, result: &CallResult) -> Option<Failure> {
         match result {
-            Err(error) => Some(Failure::of(error)),
+            Err(error) => {
+                let only_at = error.replies_at().filter(|_| is_dedup(&self.request));
+                Some(Failure { only_at, ..Failure::of(error) })
+            }
             Ok(response) if response.is_app_error() => {
                 let method = self.request.descriptor()?;
                 let retry_on = method.retry_on?;

@@ -1,6 +1,7 @@
 //! Owns [`Decider`]: by what happened, whether a call is made once more. Pure: time and dice are arguments. Does not know
 //! how a call is made.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::backoff::Waits;
@@ -20,6 +21,8 @@ pub(crate) struct Failure {
     pub(super) push_back: PushBack,
     /// A policy has stopped it, and would stop the next one.
     pub(super) is_held: bool,
+    /// The callee runs it once, however often it is sent to this memory of replies.
+    pub(super) only_at: Option<NonZeroU64>,
 }
 
 /// What follows from it.
@@ -91,7 +94,7 @@ impl Decider {
         if failure.push_back == PushBack::Never {
             return Verdict::End(Why::PushedBack);
         }
-        if failure.is_held || !failure.may_be_mended(self.is_idempotent) {
+        if failure.is_held || !failure.may_be_mended(self.is_idempotent || failure.only_at.is_some()) {
             return Verdict::End(Why::Final);
         }
         let overload = failure.code == Code::RESOURCE_EXHAUSTED;
@@ -129,6 +132,7 @@ impl Failure {
             retry_on: false,
             push_back: PushBack::of(error.metadata()),
             is_held: error.is_held(),
+            only_at: None,
         }
     }
 
@@ -141,6 +145,7 @@ impl Failure {
             retry_on: true,
             push_back: PushBack::of(response.metadata()),
             is_held: false,
+            only_at: None,
         }
     }
 
@@ -195,7 +200,15 @@ mod tests {
     }
 
     fn failure(code: Code, delivery: Delivery) -> Failure {
-        Failure { code, delivery, resend: false, retry_on: false, push_back: PushBack::None, is_held: false }
+        Failure {
+            code,
+            delivery,
+            resend: false,
+            retry_on: false,
+            push_back: PushBack::None,
+            is_held: false,
+            only_at: None,
+        }
     }
 
     fn first(failure: &Failure, is_idempotent: bool) -> Verdict {

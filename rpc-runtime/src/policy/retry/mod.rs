@@ -14,7 +14,7 @@
 //! | marked `resend` (draining, a connection that died in time) | at once, not counted as an attempt; three times, then like `unavailable` |
 //! | marked `resend`, `resource_exhausted`: overload | after a wait, not counted as an attempt, through the budget; three times, then counted |
 //! | `NotSent`, `Refused`: `unavailable`, `aborted`, or any code with `retry_after` | after a wait, through the budget |
-//! | `Unknown`: `unavailable`, `deadline_exceeded`, `cancelled`, `aborted`, or any code with `retry_after` | the same, idempotent methods only |
+//! | `Unknown`: `unavailable`, `deadline_exceeded`, `cancelled`, `aborted`, or any code with `retry_after` | the same, idempotent methods only, and `dedup` ones whose server remembers ([`dedup`](crate::policy::dedup)) |
 //! | `Executed` | never, unless it is the service's own error and the method's `retry_on` says so |
 //! | anything else, such as `unimplemented`, `invalid_argument`, `permission_denied`, a size limit | never: it would fail anywhere |
 //!

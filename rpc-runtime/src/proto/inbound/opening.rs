@@ -1,11 +1,13 @@
 //! Owns how a call of the peer is opened: what its first frame may say, and what that refuses. Does not start it.
 
+use std::time::Duration;
+
 use super::{Call, Inbound, Start, State};
 use crate::call::{Deadline, RpcError};
 use crate::limits;
 use crate::proto::assembly::{Assembled, Partial};
 use crate::proto::event::{MethodName, Refusal};
-use crate::proto::refusals::{metadata_too_large, name_too_long, refuse_metadata, refuse_size};
+use crate::proto::refusals::{metadata_too_large, name_too_long, refuse_metadata, refuse_size, too_short};
 use crate::proto::stream::Streams;
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
@@ -36,8 +38,10 @@ impl Inbound {
             read => read?,
         };
         let total = read.stream.and_then(|times| times.total);
-        let within = |micros: Option<u64>| micros.map(|micros| Deadline::from_wire(micros, tools.now));
-        let deadline = Deadline::earlier(within(read.remaining), within(total));
+        let asked = read.remaining.map(Duration::from_micros);
+        let within = |time: Option<Duration>| time.map(|time| Deadline::after(tools.now, time));
+        let total = within(total.map(Duration::from_micros));
+        let deadline = Deadline::earlier(within(tools.config.grant(asked)), total);
         let method = match read.method {
             // No method has such a name, and keeping it would cost memory that nobody counts.
             Method::Text(name) if name.len() > limits::METHOD_NAME => {
@@ -48,6 +52,11 @@ impl Inbound {
                 MethodName { name: self.names.get(number)?.clone(), number: Some(number) }
             }
         };
+        if let (Some(asked), Some(least)) = (asked, tools.config.deadline_least)
+            && asked < least
+        {
+            return self.open_refused(id, deadline, too_short(asked, least));
+        }
         let metadata = match read.metadata {
             Ok(metadata) => metadata,
             Err(unfit) => return self.open_refused(id, deadline, refuse_metadata(unfit)),

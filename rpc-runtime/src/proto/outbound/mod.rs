@@ -20,7 +20,7 @@ use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
 use crate::proto::output::Output;
 use crate::proto::queue::Queue;
-use crate::proto::refusals::{expired, retired, spent, too_large};
+use crate::proto::refusals::{elsewhere, expired, retired, spent, too_large};
 use crate::proto::stream::{self, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::unwritten::Unwritten;
@@ -420,8 +420,10 @@ impl Outbound {
         let id = self.next_id;
         let call = &mut entry.call;
         let size = call.arguments.len();
-        if size as u64 > peer.message {
-            let outcome = Received::Error(too_large(size, peer.message));
+        let is_strange = call.only_at.is_some_and(|number| number.get() != peer.replies);
+        if size as u64 > peer.message || is_strange {
+            let error = if is_strange { elsewhere() } else { too_large(size, peer.message) };
+            let outcome = Received::Error(error);
             self.held -= size;
             let gone = self.calls.remove(key);
             tools.output.discard(gone.call.arguments);

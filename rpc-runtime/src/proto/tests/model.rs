@@ -352,6 +352,7 @@ impl World {
             arguments: arguments.clone().into(),
             oneway,
             stream: None,
+            only_at: None,
         };
         let accepting = end.machine.takes_calls();
         match end.machine.call(call, self.now) {

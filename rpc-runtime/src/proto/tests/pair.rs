@@ -174,6 +174,7 @@ pub(super) fn outgoing(arguments: &[u8], deadline: Option<Deadline>) -> Outgoing
         arguments: arguments.to_vec().into(),
         oneway: false,
         stream: None,
+        only_at: None,
     }
 }
 

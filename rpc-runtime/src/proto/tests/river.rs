@@ -189,6 +189,7 @@ impl River {
             arguments: filled(nth, size).into(),
             oneway: false,
             stream: usage,
+            only_at: None,
         };
         if let Ok(key) = end.machine.call(call, now) {
             assert_eq!(end.calls.insert(key, nth), None, "a key names one live call");

@@ -22,6 +22,16 @@ trait Service {
     async fn told(&self);
     #[rpc(idempotent, cache(ttl = "5s"))]
     async fn parts(&self, parts: Streaming<u8>) -> u8;
+    #[rpc(dedup, hedge)]
+    async fn twice(&self) -> u8;
+    #[rpc(dedup, idempotent, retry)]
+    async fn needless(&self) -> u8;
+    #[rpc(dedup, oneway)]
+    async fn gone(&self);
+    #[rpc(dedup, retry)]
+    fn feed(&self) -> impl Stream<Item = u8>;
+    #[rpc(dedup, cache(ttl = "1s"))]
+    async fn pay_and_keep(&self) -> u8;
     #[rpc(idempotent, retry, hedge, cache(ttl = "5s"))]
     async fn right(&self) -> u8;
 }
