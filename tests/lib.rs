@@ -1,6 +1,7 @@
-//! What the programs and tests of this package share: the conformance pair, and the sweep of the simulated network.
+//! What the programs and tests of this package share: the conformance pair, the fleet and the sweep of the simulated network.
 
 mod conformance;
+pub mod fleet;
 pub mod sweep;
 
 pub use conformance::{

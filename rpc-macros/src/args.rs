@@ -56,13 +56,21 @@ pub(crate) fn of_method(attributes: &mut Vec<Attribute>, report: &mut Report) ->
     found
 }
 
-/// Takes the `#[rpc(…)]` of an argument out: its word `default`, if it is `#[rpc(default)]`.
-pub(crate) fn of_argument(attributes: &mut Vec<Attribute>, report: &mut Report) -> Option<Ident> {
+/// What `#[rpc(…)]` says of an argument: the words, where they are said.
+#[derive(Default)]
+pub(crate) struct ArgumentOptions {
+    pub(crate) default: Option<Ident>,
+    pub(crate) key: Option<Ident>,
+}
+
+/// Takes the `#[rpc(…)]` of an argument out.
+pub(crate) fn of_argument(attributes: &mut Vec<Attribute>, report: &mut Report) -> ArgumentOptions {
     let place = Place::new("of an argument", ON_ARGUMENT);
-    let mut found = None;
+    let mut found = ArgumentOptions::default();
     for setting in place.take(attributes, report) {
         setting.flag(report);
-        found = Some(setting.key);
+        let word = if setting.key == "key" { &mut found.key } else { &mut found.default };
+        *word = Some(setting.key);
     }
     found
 }

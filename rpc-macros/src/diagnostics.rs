@@ -68,6 +68,9 @@ mistakes! {
     StreamingTwice => "one call sends items one after another, in one `Streaming`: \
         take an enum of what can come, or make it a method of its own";
     StreamingDefault => "items come beside the arguments, and an older caller sends none: remove `default`";
+    StreamingKey => "items come one after another, and a call goes somewhere before the first: \
+        mark an argument that is sent with the call";
+    KeyTwice => "a call belongs where one key says: mark one argument, or make a struct or a tuple of both";
     StreamingBorrows => "an item comes later than the call and cannot be lent: \
         take an owned type, such as `String` for `&str` or `Vec<T>` for `&[T]`";
     MutableReference => "an argument is sent, so a change to it would be lost: \

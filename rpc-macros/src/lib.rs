@@ -135,7 +135,8 @@ use proc_macro::TokenStream;
 ///   the same call is not made meanwhile; `errors` is for its own errors, and for so long after `ttl` an answer may stand in
 ///   where the callee fails. The method must be `idempotent`, and should only read. It needs the crate's feature `cache`.
 ///
-/// On an argument: `#[rpc(default)]`.
+/// On an argument: `#[rpc(default)]`; and `#[rpc(key)]`, where a channel that balances by consistent hashing sends calls with the
+/// same value to the same server.
 #[proc_macro_attribute]
 pub fn rpc_service(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::service(options.into(), item.into()).into()

@@ -126,6 +126,8 @@ pub(crate) struct Argument {
     pub(crate) way: Way,
     /// `#[rpc(default)]`.
     pub(crate) is_optional: bool,
+    /// The word of `#[rpc(key)]`.
+    pub(crate) key: Option<Ident>,
 }
 
 /// How an argument travels.

@@ -221,26 +221,31 @@ fn arguments(function: &mut TraitItemFn, report: &mut Report) -> Vec<Argument> {
     for second in found.iter().filter(|argument| is_streaming(argument)).skip(1) {
         report.add(&second.ty, &Mistake::StreamingTwice);
     }
+    for second in found.iter().filter_map(|argument| argument.key.as_ref()).skip(1) {
+        report.add(second, &Mistake::KeyTwice);
+    }
     found
 }
 
 fn argument(input: &mut PatType, report: &mut Report) -> Option<Argument> {
-    let default = args::of_argument(&mut input.attrs, report);
+    let options = args::of_argument(&mut input.attrs, report);
     for condition in input.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")) {
         report.add(condition, &Mistake::CfgArgument);
     }
     stream::check_argument(&input.ty, report);
     stream::complete(&mut input.ty);
     let way = stream::way(&input.ty);
-    if let (Some(default), Way::Beside { .. }) = (&default, &way) {
-        report.add(default, &Mistake::StreamingDefault);
+    if let Way::Beside { .. } = &way {
+        options.default.iter().for_each(|word| report.add(word, &Mistake::StreamingDefault));
+        options.key.iter().for_each(|word| report.add(word, &Mistake::StreamingKey));
     }
     match &*input.pat {
         Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(Argument {
             ident: ident.clone(),
             ty: (*input.ty).clone(),
             way,
-            is_optional: default.is_some(),
+            is_optional: options.default.is_some(),
+            key: options.key,
         }),
         pattern => {
             let is_wild = pattern.to_token_stream().to_string() == "_";

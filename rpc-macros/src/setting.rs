@@ -29,7 +29,7 @@ pub(crate) const ON_METHOD: &[&str] = &[
     "allow",
     "cache",
 ];
-pub(crate) const ON_ARGUMENT: &[&str] = &["default"];
+pub(crate) const ON_ARGUMENT: &[&str] = &["default", "key"];
 
 /// Where options stand.
 pub(crate) struct Place {
@@ -125,7 +125,7 @@ impl Place {
         let elsewhere = [
             (ON_METHOD, "write `#[rpc(…)]` on a method"),
             (ON_SERVICE, "write it in `#[rpc_service(…)]` on the trait"),
-            (ON_ARGUMENT, "write `#[rpc(default)]` on an argument"),
+            (ON_ARGUMENT, "write `#[rpc(…)]` on an argument"),
         ];
         let name = &key.to_string();
         if let Some((_, place)) = elsewhere.into_iter().find(|(keys, _)| keys.contains(&name.as_str())) {

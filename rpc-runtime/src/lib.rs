@@ -64,6 +64,7 @@
 #![doc = "\n# The README\n"]
 #![doc = include_str!("../README.md")]
 
+pub mod balance;
 mod call;
 mod client;
 pub mod discovery;
@@ -89,10 +90,10 @@ pub mod proto;
 pub mod wire;
 
 pub use call::{
-    ArgumentDescriptor, Attempt, Backoff, Batch, CallError, CallOptions, CallResult, Caller, Code, Context,
-    Deadline, Delivery, Entry, Handler, HandlerFuture, Hedge, Identity, Items, Keep, Metadata, MetadataError,
-    MethodDescriptor, Payload, Peer, Progress, Request, Response, Retry, RpcError, Scope, Service,
-    ServiceDescriptor, Streaming, Token, TokenError, TokenSource, Value, Wanted,
+    ArgumentDescriptor, Attempt, Backoff, Batch, CallError, CallOptions, CallResult, Caller, Candidate, Code,
+    Context, Deadline, Delivery, Entry, Handler, HandlerFuture, Hedge, Identity, Items, Keep, Metadata,
+    MetadataError, MethodDescriptor, Payload, Peer, Pick, Progress, Request, Response, Retry, RpcError,
+    Scope, Service, ServiceDescriptor, Streaming, Token, TokenError, TokenSource, Value, Wanted,
 };
 pub use client::{
     Call, CallStream, Channel, ChannelBuilder, ChannelFuture, Client, Detailed, OpenCall, Reply, ResultCall,

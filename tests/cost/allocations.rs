@@ -24,6 +24,20 @@ fn a_small_call_allocates_nothing() {
     }
 }
 
+#[test]
+fn a_small_call_on_a_balanced_channel_allocates_nothing() {
+    count();
+    let servers = [Remote::start(), Remote::start()];
+    let address = format!("static://{},{}", servers[0].address, servers[1].address);
+    for in_flight in [1, 64] {
+        let (client, server) = at(&address, &servers[0], in_flight, CallOptions::new());
+        println!(
+            "{in_flight} in flight, balanced: client {client:.4}, server {server:.4} allocations a call"
+        );
+        assert!(client <= MOST && server <= MOST, "{in_flight} in flight: {client} and {server} a call");
+    }
+}
+
 /// One box for all of its policies, and a copy of its arguments for each attempt that may follow.
 #[test]
 fn a_call_with_policies_allocates_a_box_and_a_copy_of_its_arguments() {
@@ -44,9 +58,14 @@ fn each(server: &Remote, in_flight: usize) -> (f64, f64) {
 
 /// The same of calls with these options.
 fn with(server: &Remote, in_flight: usize, options: CallOptions) -> (f64, f64) {
+    at(&server.address, server, in_flight, options)
+}
+
+/// The same at an address that is this server's or one of which it is a part.
+fn at(address: &str, server: &Remote, in_flight: usize, options: CallOptions) -> (f64, f64) {
     let (client, server_thread) = (Thread::this(), server.thread);
     runtime().block_on(async {
-        let sums = SumsClient::connect(&server.address).await.unwrap();
+        let sums = SumsClient::connect(address).await.unwrap();
         let callers = Callers::start(&sums.with(options), in_flight);
         callers.until(WARM_UP).await;
         let before = (client.made(), server_thread.made());

@@ -60,6 +60,15 @@ mod policies {
     }
 }
 
+async fn many_servers() -> Result<(), traitwire::CallError<StockError>> {
+    use policies::StockClient;
+    let stock = StockClient::connect("static://10.0.0.7:7000,10.0.0.8:7000,10.0.0.9:7000").await?;
+    let reply = stock.count("bolt").detailed().await?;
+    let why = reply.picks[0].to_string();   // tcp://10.0.0.8:7000 by peak_ewma, of tcp://10.0.0.8:7000 (410.5) and …
+    assert!(!why.is_empty());
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_is_not_counted_twice() {
     let network = Network::seeded(7);
@@ -156,6 +165,27 @@ fn who_may_call_what(secret: &str) -> Done {
 }
 
 // ===== they are the documents' =====
+
+// ===== docs/BALANCING.md =====
+
+async fn balancing(my_source: impl traitwire::discovery::Discovery) -> Done {
+    use traitwire::balance::{Algorithm, Balance};
+    let channel = Channel::connect("static://10.0.0.7:7000,10.0.0.8:7000").await?;
+    let cache = Channel::builder().balance(Algorithm::consistent_hash()).lazy("static://a:7000,b:7000")?;
+    let near = Channel::builder().balance(Balance::new().zone("eu-1a").subset(20)).discovery(my_source);
+    drop((channel, cache, near));
+    Ok(())
+}
+
+mod keys {
+    use traitwire::rpc_service;
+
+    #[rpc_service]
+    trait Store {
+        #[rpc(idempotent)]
+        async fn get(&self, #[rpc(key)] key: &str) -> Option<String>;
+    }
+}
 
 /// The fenced blocks of Rust in a document: where each begins, and its lines without what they are indented by.
 fn blocks(text: &str, fence: &str) -> Vec<(usize, Vec<String>)> {

@@ -11,6 +11,12 @@ pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
         550,
         "one arm for each frame, timer and command, and nothing else",
     ),
+    (
+        "rpc-runtime/src/client/attended.rs",
+        450,
+        "one state machine of a call: its arms are read side by side",
+    ),
+    ("rpc-runtime/src/call/request.rs", 450, "one type and its accessors, each with what it means"),
     ("rpc-runtime/src/limits.rs", 600, "a list of numbers with their reasons, to be read in one place"),
     ("rpc-runtime/src/proto/inbound/mod.rs", 560, "one state machine: its arms are read side by side"),
     ("rpc-runtime/src/proto/outbound/mod.rs", 600, "one state machine: its arms are read side by side"),

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::terms::Terms;
-use crate::model::{Argument, Backoff, Cache, Hedge, Method, Mode, Retry, RetryOn, Service};
+use crate::model::{Argument, Backoff, Cache, Hedge, Method, Mode, Retry, RetryOn, Service, Way};
 use crate::names;
 
 // Input:
@@ -36,6 +36,9 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
     let Method { name, index, docs, cfg, arguments, returns, options, .. } = method;
     let full_name = format!("{}.{name}", service.name);
     let docs = (!docs.is_empty()).then(|| quote!(.with_docs(#docs)));
+    let mut sent = arguments.iter().filter(|argument| matches!(argument.way, Way::Array(_)));
+    let key = sent.position(|argument| argument.key.is_some()).map(Literal::usize_unsuffixed);
+    let key = key.map(|nth| quote!(.with_key(#nth)));
     let arguments = arguments.iter().map(|argument| {
         let Argument { ident, ty, is_optional, .. } = argument;
         let (name, ty) = (ident.unraw().to_string(), names::text(quote!(#ty)));
@@ -75,7 +78,7 @@ fn describe(service: &Service, method: &Method, terms: &Terms) -> TokenStream {
             #docs
             .with_signature(&[#(#arguments),*], #ty)
             #idempotent #dedup #oneway #blocking #deprecated #sends #takes #timeout #idle_timeout #total_timeout #elements
-            #retry #retry_on #hedge #allow #cache
+            #retry #retry_on #hedge #allow #cache #key
     }
 }
 

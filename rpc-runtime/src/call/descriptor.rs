@@ -71,6 +71,8 @@ pub struct MethodDescriptor {
     pub allow: &'static [&'static str],
     /// How long its callers keep its answers, unless they say otherwise.
     pub cache: Option<Keep>,
+    /// Which of the arguments that travel in the array is the key that says where a call belongs: `#[rpc(key)]`.
+    pub key: Option<u32>,
     /// Which of the service's own errors, encoded, are worth another attempt.
     pub(crate) retry_on: Option<RetryOn>,
 }
@@ -103,6 +105,7 @@ impl MethodDescriptor {
             hedge: None,
             allow: &[],
             cache: None,
+            key: None,
             retry_on: None,
         }
     }
@@ -234,6 +237,13 @@ impl MethodDescriptor {
     /// Whether it asks for more than a single attempt of each call.
     pub(crate) const fn has_policy(&self) -> bool {
         self.retry.is_some() || self.hedge.is_some() || self.cache.is_some()
+    }
+
+    /// Sets which argument is the key that says where a call belongs, counted from 0 without those that stream.
+    #[must_use]
+    pub const fn with_key(mut self, nth: u32) -> Self {
+        self.key = Some(nth);
+        self
     }
 
     /// Sets which of the service's own errors are worth another attempt. An error is still encoded here: generated code

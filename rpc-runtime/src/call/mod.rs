@@ -46,6 +46,7 @@ mod response;
 mod reused;
 mod streaming;
 mod token;
+mod trail;
 
 pub use attempt::Attempt;
 pub use batch::Batch;
@@ -70,6 +71,7 @@ pub use request::Request;
 pub use response::{CallResult, Items, Response};
 pub use streaming::{Progress, Streaming};
 pub use token::{Token, TokenError, TokenSource};
+pub use trail::{Candidate, Pick};
 
 pub(crate) use buffers::{
     grow as grow_buffer, put as put_buffer, put_segment, take as take_buffer, take_segment,
@@ -85,3 +87,5 @@ pub(crate) use metadata::{AUTHORIZATION, check_key};
 pub(crate) use payload::{Caps, Reclaim};
 pub(crate) use policy::{Asked, PushBack};
 pub(crate) use response::ItemSource;
+pub(crate) use reused::{Contents, List, Reused};
+pub(crate) use trail::Trail;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::call::reused::{Contents, List, Reused};
 use crate::call::{
     Asked, CallOptions, Context, Deadline, Entry, Identity, Items, Metadata, MethodDescriptor, Payload, Peer,
-    Value,
+    Trail, Value,
 };
 use crate::limits;
 
@@ -80,6 +80,10 @@ struct Extra {
     identity: Option<Identity>,
     /// Somebody has decided that its caller may call it.
     is_authorized: bool,
+    /// Where the attempts of the call went, for those who choose the next one's endpoint.
+    trail: Option<Arc<Trail>>,
+    /// The caller wants to know why they went there.
+    is_detailed: bool,
 }
 
 thread_local! {
@@ -362,6 +366,27 @@ impl Request {
     /// Which attempt of the call this is, counted from 1.
     pub(crate) fn attempt(&self) -> u32 {
         self.inner.metadata.text(Context::ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1)
+    }
+
+    /// Where the attempts of the call went, if anybody keeps it.
+    pub(crate) fn trail(&self) -> Option<&Arc<Trail>> {
+        self.inner.extra.trail.as_ref()
+    }
+
+    /// Keeps where the attempts of the call go: what is made of this by [`again`](Self::again) goes on with it.
+    pub(crate) fn keep_trail(&mut self) {
+        let extra = self.extra();
+        let is_detailed = extra.is_detailed;
+        extra.trail.get_or_insert_with(|| Arc::new(Trail::new(is_detailed)));
+    }
+
+    /// The caller wants to know why the attempts go where they go.
+    pub(crate) fn set_detailed(&mut self) {
+        self.extra().is_detailed = true;
+    }
+
+    pub(crate) fn is_detailed(&self) -> bool {
+        self.inner.extra.is_detailed
     }
 
     /// What the caller wants beyond a single attempt.

@@ -13,7 +13,7 @@ use std::thread::LocalKey;
 use parking_lot::Mutex;
 
 use crate::call::reused::{Contents, List, Reused};
-use crate::call::{Batch, Caps, Metadata, Payload, RpcError};
+use crate::call::{Batch, Caps, Metadata, Payload, Pick, RpcError, Trail};
 use crate::limits;
 
 /// A service's answer on its way back: a value or the service's own error, encoded.
@@ -28,6 +28,7 @@ struct Inner {
     items: Option<Items>,
     metadata: Metadata,
     attempts: u32,
+    trail: Option<Arc<Trail>>,
 }
 
 thread_local! {
@@ -42,6 +43,7 @@ impl Default for Inner {
             items: None,
             metadata: Metadata::new(),
             attempts: 1,
+            trail: None,
         }
     }
 }
@@ -57,6 +59,7 @@ impl Contents for Inner {
         self.items = None;
         self.metadata = Metadata::new();
         self.attempts = 1;
+        self.trail = None;
     }
 }
 
@@ -126,6 +129,15 @@ impl Response {
 
     pub(crate) fn set_attempts(&mut self, attempts: u32) {
         self.inner.attempts = attempts;
+    }
+
+    /// Where its attempts went and why, for a caller who wants to know.
+    pub(crate) fn set_trail(&mut self, trail: Arc<Trail>) {
+        self.inner.trail = Some(trail);
+    }
+
+    pub(crate) fn picks(&self) -> Vec<Pick> {
+        self.inner.trail.as_ref().map(|trail| trail.picks()).unwrap_or_default()
     }
 
     /// The parts: body, whether it is the service's own error, metadata.

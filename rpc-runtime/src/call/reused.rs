@@ -11,10 +11,10 @@ use std::thread::LocalKey;
 use crate::limits;
 
 /// Boxes of one thread that nothing is in.
-pub(super) type List<T> = RefCell<Vec<Box<T>>>;
+pub(crate) type List<T> = RefCell<Vec<Box<T>>>;
 
 /// What can be put into a box again and again.
-pub(super) trait Contents: Default + 'static {
+pub(crate) trait Contents: Default + 'static {
     /// The boxes that wait.
     fn list() -> &'static LocalKey<List<Self>>;
 
@@ -23,12 +23,12 @@ pub(super) trait Contents: Default + 'static {
 }
 
 /// A value in a box, which goes back to its thread's list when this is dropped.
-pub(super) struct Reused<T: Contents>(Option<Box<T>>);
+pub(crate) struct Reused<T: Contents>(Option<Box<T>>);
 
 impl<T: Contents> Reused<T> {
     /// One as it was at first.
     #[inline]
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // A thread that ends has none any more.
         let waiting = T::list().try_with(|list| list.borrow_mut().pop()).ok().flatten();
         Self(Some(waiting.unwrap_or_default()))

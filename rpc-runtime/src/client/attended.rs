@@ -27,6 +27,8 @@ pub(super) struct Attended {
     /// The connection that has it, and its place there, once it is sent.
     sent: Option<(Arc<Shared>, Ticket)>,
     wait_for_ready: bool,
+    /// It is at one of many endpoints: where that does not take it, it is given back instead of being sent again there.
+    is_leg: bool,
     /// Since when it waits for a connection, and how long it has waited for earlier ones.
     waiting_since: Option<Instant>,
     waited: Duration,
@@ -69,6 +71,7 @@ impl Attended {
             state,
             sent: None,
             wait_for_ready,
+            is_leg: false,
             waiting_since: None,
             waited: Duration::ZERO,
             attempts: 0,
@@ -94,6 +97,51 @@ impl Attended {
         this.attempts = attempts;
         this.again(shared, error, call);
         this
+    }
+
+    /// A call at one of many endpoints, which is to be [told](Self::move_to) at which before it is polled.
+    pub(super) fn leg(channel: Channel, request: Request) -> Self {
+        Self::with(channel, State::New(request), false).into_leg()
+    }
+
+    pub(super) fn into_leg(mut self) -> Self {
+        (self.is_leg, self.wait_for_ready, self.refused) = (true, false, None);
+        self
+    }
+
+    /// Goes on at this endpoint.
+    pub(super) fn move_to(&mut self, channel: Channel) {
+        self.channel = channel;
+        self.sleep = None;
+    }
+
+    /// Fixes the call's deadline, if it is not, and says how many bytes its arguments have.
+    pub(super) fn fix(&mut self, now: Instant) -> (Option<Deadline>, usize) {
+        let call = match std::mem::replace(&mut self.state, State::Gone) {
+            State::New(request) => self.begin(request, now),
+            State::Waiting(call) => call,
+            State::Gone => return (None, 0),
+        };
+        let found = (call.deadline, call.arguments.len());
+        self.state = State::Waiting(call);
+        found
+    }
+
+    pub(super) fn method(&self) -> &str {
+        match &self.state {
+            State::New(request) => request.method(),
+            State::Waiting(call) => &call.method,
+            State::Gone => "",
+        }
+    }
+
+    pub(super) const fn is_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Whether it has ended and can still be sent, elsewhere.
+    pub(super) const fn is_unsent(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
     }
 
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
@@ -122,6 +170,10 @@ impl Attended {
                     return Poll::Ready(Err(error));
                 }
                 Some(until)
+            }
+            Poll::Ready(Err(Failed { until: Some(_), error })) if self.is_leg => {
+                self.state = State::Waiting(call);
+                return Poll::Ready(Err(error));
             }
             Poll::Ready(Err(Failed { until: Some(_), error })) => {
                 return Poll::Ready(Err(self.refused.take().map_or(error, |(_, refused)| refused)));
@@ -321,6 +373,11 @@ impl Future for Attended {
                 State::New(request) => {
                     let now = now();
                     (this.begin(request, now), now)
+                }
+                State::Waiting(call) if this.is_leg && this.refused.is_some() => {
+                    this.state = State::Waiting(call);
+                    let (_, error) = this.refused.take().expect("looked at just now");
+                    return this.finish(Err(error));
                 }
                 State::Waiting(call) => (call, now()),
                 State::Gone => return Poll::Pending,

@@ -1,19 +1,21 @@
 //! Owns [`ChannelBuilder`]: a channel's settings, and the ways to begin one. Does not connect.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::balance::Balance;
 use crate::call::{Caps, Code, Delivery, RpcError, Service, TokenSource, instance, roll};
 use crate::client::channel::Channel;
-use crate::client::core::{Inner, Settings, Target};
-use crate::client::line::{Place, Who};
+use crate::client::cluster::{Cluster, Make};
+use crate::client::core::{Endpoints, Inner, Settings, Target};
 use crate::client::oneway;
+use crate::client::presence::Presence;
 use crate::client::reconnect::Reconnect;
+use crate::discovery::{DirectoryConfig, Discoveries, Discovery, DiscoveryScheme};
 use crate::driver::Shared;
 use crate::limits;
 use crate::policy::{Policies, State};
@@ -58,6 +60,11 @@ pub struct ChannelBuilder {
     seed: Option<u64>,
     token: Option<Arc<dyn TokenSource>>,
     plain_credentials: bool,
+    balance: Balance,
+    discoveries: Discoveries,
+    directory: DirectoryConfig,
+    /// Counted together for all endpoints of a channel.
+    oneway_failures: Option<Arc<AtomicU64>>,
 }
 
 impl Default for ChannelBuilder {
@@ -76,6 +83,10 @@ impl Default for ChannelBuilder {
             seed: None,
             token: None,
             plain_credentials: false,
+            balance: Balance::new(),
+            discoveries: Discoveries::default(),
+            directory: DirectoryConfig::default(),
+            oneway_failures: None,
         }
     }
 }
@@ -228,22 +239,78 @@ impl ChannelBuilder {
         self
     }
 
+    /// How calls are spread where the address is of many endpoints: `static://a:1,b:2`, or one of another
+    /// [scheme](crate::discovery). By default the better of two by response time and load.
+    pub fn balance(mut self, balance: impl Into<Balance>) -> Self {
+        self.balance = balance.into();
+        self
+    }
+
+    /// Adds a kind of source that endpoints come from, in place of one with the same scheme.
+    pub fn discovery_scheme(mut self, scheme: impl DiscoveryScheme) -> Self {
+        self.discoveries.add(scheme);
+        self
+    }
+
+    /// How what a source of endpoints says is taken.
+    pub fn directory(mut self, directory: DirectoryConfig) -> Self {
+        self.directory = directory;
+        self
+    }
+
+    /// A channel to the endpoints that this source names. Connections are made once the first call or
+    /// [`Channel::ready`] asks for an endpoint.
+    pub fn discovery(self, source: impl Discovery) -> Channel {
+        self.spread(Arc::new(source))
+    }
+
     /// A channel whose connection is made by its first call.
     ///
     /// # Errors
     ///
-    /// `invalid_argument` for an address that no transport takes.
+    /// `invalid_argument` for an address that no transport and no source of endpoints takes.
     pub fn lazy(self, uri: &str) -> Result<Channel, RpcError> {
+        let chosen = self.discoveries.choose(uri).map_err(|error| {
+            RpcError::new(Code::INVALID_ARGUMENT, Delivery::NotSent, error.to_string()).with_source(error)
+        })?;
+        match chosen {
+            Some(source) => Ok(self.spread(source)),
+            None => self.single(uri, None, None),
+        }
+    }
+
+    fn single(
+        self,
+        uri: &str,
+        part_of: Option<Weak<Endpoints>>,
+        presence: Option<Presence>,
+    ) -> Result<Channel, RpcError> {
         let (uri, transport) = self.transports.choose(uri).map_err(|error| {
             RpcError::new(Code::INVALID_ARGUMENT, Delivery::NotSent, error.to_string()).with_source(error)
         })?;
         let address = Arc::from(uri.to_string());
-        Ok(self.build(address, Target::Remote(uri, transport)))
+        Ok(self.build(address, Target::Remote(uri, transport), part_of, presence))
+    }
+
+    fn spread(mut self, source: Arc<dyn Discovery>) -> Channel {
+        let address = Arc::from(source.name());
+        let seed = *self.seed.get_or_insert_with(roll);
+        let failures = self.oneway_failures.get_or_insert_default();
+        let config = self.config.clone();
+        let (balance, directory) = (self.balance.clone(), self.directory.clone());
+        let template =
+            Self { policies: Policies::new(), oneway_failures: Some(Arc::clone(failures)), ..self.clone() };
+        let make: Make = Box::new(move |address, part_of, presence| {
+            template.clone().single(address, Some(part_of), Some(presence))
+        });
+        let cluster = Arc::new(Cluster::new(source, directory, balance, (make, config), seed));
+        self.build(address, Target::Many(cluster), None, None)
     }
 
     /// A channel to a service in this process: see [`Channel::loopback`].
     pub fn loopback(self, service: impl Service) -> Channel {
-        self.build(Arc::from("loopback"), Target::Loopback(Local::own(service)))
+        let target = Target::Loopback(Local::own(service));
+        self.build(Arc::from("loopback"), target, None, None)
     }
 
     /// A channel with its first connection made.
@@ -253,26 +320,31 @@ impl ChannelBuilder {
     /// As [`lazy`](Self::lazy), and `unavailable` if the connection cannot be made.
     pub async fn connect(self, uri: &str) -> Result<Channel, RpcError> {
         let channel = self.lazy(uri)?;
-        let mut visit = Visit { channel: &channel, place: None };
-        let connected = poll_fn(|cx| visit.channel.poll_connection(Who::Visitor, &mut visit.place, cx)).await;
-        drop(visit);
-        connected.map(|_| channel).map_err(|failed| failed.error)
+        channel.ready().await?;
+        Ok(channel)
     }
 
     /// A channel to the client of a connection that this side has accepted.
     pub(super) fn peer(self, shared: Arc<Shared>, address: Arc<str>) -> Channel {
-        let channel = self.build(address, Target::Peer);
+        let channel = self.build(address, Target::Peer, None, None);
         // Nobody waits yet.
         channel.inner.reconnect.lock().connected(shared);
         channel
     }
 
-    fn build(self, address: Arc<str>, target: Target) -> Channel {
+    fn build(
+        self,
+        address: Arc<str>,
+        target: Target,
+        part_of: Option<Weak<Endpoints>>,
+        presence: Option<Presence>,
+    ) -> Channel {
         let Self { config, caps, timeout, connect_timeout, services, policies, seed, .. } = self;
         let (token, plain_credentials) = (self.token, self.plain_credentials);
         let policy_state = Arc::new(State::new(&policies, seed.unwrap_or_else(roll), &address));
         let callbacks = (!services.is_empty()).then(|| Local::new(services));
-        let reconnect = Mutex::new(Reconnect::new());
+        let reconnect = Mutex::new(Reconnect::new(presence));
+        let oneway_failures = self.oneway_failures.unwrap_or_default();
         Channel {
             inner: Arc::new(Inner {
                 address,
@@ -286,7 +358,8 @@ impl ChannelBuilder {
                 reconnect,
                 callbacks,
                 oneway_failed: oneway::failed,
-                oneway_failures: AtomicU64::new(0),
+                oneway_failures,
+                part_of,
                 settings: Settings::new(policies),
                 policy_state,
             }),
@@ -301,17 +374,5 @@ impl fmt::Debug for ChannelBuilder {
             .field("services", &services)
             .field("config", &self.config)
             .finish_non_exhaustive()
-    }
-}
-
-/// Waits for a channel's first connection, and leaves the line whatever happens.
-struct Visit<'a> {
-    channel: &'a Channel,
-    place: Option<Place>,
-}
-
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        self.channel.leave_line(&mut self.place);
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::call::{
-    CallError, CallOptions, Caller, Items, Load, Metadata, MethodDescriptor, Response, RpcError, Value,
+    CallError, CallOptions, Caller, Items, Load, Metadata, MethodDescriptor, Pick, Response, RpcError, Value,
 };
 use crate::client::unsent::Unsent;
 
@@ -108,7 +108,10 @@ impl<C: Caller, T, E> Call<C, T, E> {
     }
 
     /// Ends with the value and what came beside it.
-    pub const fn detailed(self) -> Detailed<C, T, E> {
+    pub fn detailed(mut self) -> Detailed<C, T, E> {
+        if let State::Unsent(unsent) = &mut self.state {
+            unsent.tell_picks();
+        }
         Detailed { call: self }
     }
 
@@ -128,9 +131,9 @@ impl<C: Caller, T, E> Call<C, T, E> {
         };
         Poll::Ready(result.map_err(CallError::Rpc).and_then(|response| {
             let value = (self.read)(self.method, &response)?;
-            let attempts = response.attempts();
+            let (attempts, picks) = (response.attempts(), response.picks());
             let (_, _, metadata) = response.into_parts();
-            Ok(Reply { value, metadata, attempts })
+            Ok(Reply { value, metadata, attempts, picks })
         }))
     }
 }
@@ -187,6 +190,9 @@ pub struct Reply<T> {
     pub metadata: Metadata,
     /// How many times the call was sent, the successful one included.
     pub attempts: u32,
+    /// Which endpoints were picked for it and why, one for each attempt, those included that found no connection; empty unless
+    /// the channel [balances](crate::balance).
+    pub picks: Vec<Pick>,
 }
 
 // ===== impl ResultType =====

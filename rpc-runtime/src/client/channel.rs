@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
@@ -87,21 +87,27 @@ impl Channel {
         self.inner.policy_state.guards.cache_near(method)
     }
 
-    /// Makes no further calls on the present connection, lets those under way finish and closes it. A later call makes
-    /// a new one.
-    ///
-    /// While calls that were made before are under way the server may go on to call this client, because it may have to
-    /// for their sake; then it finishes those that it has begun.
-    pub fn close(&self) {
-        let current = self.inner.reconnect.lock().take();
-        if let Some(shared) = current {
-            shared.drain("the client closes the connection");
-        }
-    }
-
     /// The connection, if there is one that takes calls.
     pub(super) fn connection(&self) -> Option<Arc<Shared>> {
         self.inner.reconnect.lock().connection()
+    }
+
+    /// Begins to make a connection if there is none and one may be made. Says when one may be made if not now.
+    pub(super) fn warm_up(&self) -> Option<Instant> {
+        let found = self.inner.reconnect.lock().look(None, Waker::noop(), None);
+        match found {
+            Found::BackOff { until, .. } => Some(until),
+            Found::Attempt => {
+                drop(tokio::spawn(Attempt::new(&self.inner).run()));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Why no connection can be had now, if so.
+    pub(super) fn why_away(&self) -> Option<RpcError> {
+        self.inner.reconnect.lock().why_away()
     }
 
     /// Looks for a connection, and makes one if there is none. While it is being made, `who` has a place in the line, to

@@ -1,6 +1,7 @@
 //! Owns [`Inner`]: what all clones of a channel share, how its connection is made, and what it hears of that one's life.
 //! Does not decide when a connection is made (`reconnect`).
 
+use std::any::Any;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -38,7 +39,9 @@ pub(super) struct Inner {
     pub(super) callbacks: Option<Local>,
     /// What becomes of oneway calls that fail when nobody waits for them: calls are above this file.
     pub(super) oneway_failed: fn(Arc<Self>, &Arc<Shared>, Failed),
-    pub(super) oneway_failures: AtomicU64,
+    pub(super) oneway_failures: Arc<AtomicU64>,
+    /// Of which channel this is one endpoint, if it is.
+    pub(super) part_of: Option<Weak<Endpoints>>,
     pub(super) settings: Settings,
     pub(super) policy_state: Arc<State>,
 }
@@ -57,11 +60,16 @@ impl Settings {
     }
 }
 
+/// The endpoints of a channel that has many. Each of them is a channel itself, so this file stands below what they are.
+pub(super) type Endpoints = dyn Any + Send + Sync;
+
 pub(super) enum Target {
     /// An address to connect to, again and again.
     Remote(Uri, Arc<dyn Transport>),
     /// A service of this process, behind a pipe.
     Loopback(Local),
+    /// Many endpoints, each with a channel of its own: this one has no connection.
+    Many(Arc<Endpoints>),
     /// The client of a connection that this side has accepted: it cannot be called when that has ended.
     Peer,
 }
@@ -103,6 +111,10 @@ impl Inner {
                 let (link, other) = pipe();
                 service.serve(other);
                 return Ok(link);
+            }
+            Target::Many(_) => {
+                let text = "no connection: each endpoint has its own";
+                return Err(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
             }
             Target::Peer => {
                 let text = "no connection: the client's own has ended, and only the client can make another";

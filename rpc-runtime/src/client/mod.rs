@@ -1,18 +1,25 @@
 //! The calling side, put together: channels, their connections, and the typed calls on top.
 
 mod attended;
+mod balanced;
 mod builder;
 mod call;
 mod channel;
+mod cluster;
 mod core;
 mod credentials;
+mod endpoints;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod flow;
 mod in_flight;
+mod keeper;
+mod key;
 mod line;
+mod member;
 mod oneway;
 mod peer;
+mod presence;
 mod race;
 mod reconnect;
 mod register;
@@ -21,6 +28,7 @@ mod story;
 mod stream;
 mod typed;
 mod unsent;
+mod visit;
 
 pub use builder::ChannelBuilder;
 pub use call::{Call, Detailed, Reply, ResultCall, ResultType};

@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle;
 
+use crate::balance::hash;
 use crate::call::RpcError;
 use crate::client::attended::Attended;
+use crate::client::balanced::Balanced;
 use crate::client::channel::Channel;
 use crate::client::core::Inner;
 use crate::driver::{Failed, Shared, now};
@@ -27,8 +29,16 @@ pub(super) fn failed(channel: Arc<Inner>, shared: &Arc<Shared>, failed: Failed) 
     let resent = Resent { channel: Some(Arc::clone(&channel)) };
     // Nobody waits for it any more, so it waits for another connection until its deadline: giving it up sooner would lose it,
     // and save nobody any time.
+    let cluster = channel.part_of.as_ref().and_then(|endpoints| endpoints.upgrade()?.downcast().ok());
+    let endpoint = hash(channel.address.as_bytes());
     let attended = Attended::refused(Channel { inner: channel }, true, 1, shared, error, *call);
-    runtime.spawn(async move { resent.ended(attended.await.err()) });
+    match cluster {
+        Some(cluster) => {
+            let call = Balanced::resend(cluster, attended, endpoint);
+            runtime.spawn(async move { resent.ended(call.await.err()) });
+        }
+        None => drop(runtime.spawn(async move { resent.ended(attended.await.err()) })),
+    }
 }
 
 /// A oneway call that is being sent again.

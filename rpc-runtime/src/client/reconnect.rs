@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::balance::Reach;
 use crate::call::roll;
 use crate::call::{Code, Delivery, RpcError};
 use crate::client::line::{Line, Place};
+use crate::client::presence::Presence;
 use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};
 use crate::policy::Backoff;
@@ -63,16 +65,19 @@ pub(super) struct Reconnect {
     fruitless: u32,
     line: Line,
     story: Story,
+    /// Who else is to know how far it is.
+    presence: Option<Presence>,
 }
 
 impl Reconnect {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(presence: Option<Presence>) -> Self {
         Self {
             state: State::Idle,
             backoff: Backoff::default(),
             fruitless: 0,
             line: Line::default(),
             story: Story::default(),
+            presence,
         }
     }
 
@@ -109,6 +114,9 @@ impl Reconnect {
             // ## (Idle | BackOff, over) => Connecting: calls make connections, not time.
             State::Idle | State::Up(_) | State::BackOff { .. } => {}
         }
+        if matches!(self.state, State::Idle) {
+            self.note_reach(Reach::Trying);
+        }
         self.state = State::Connecting;
         Found::Attempt
     }
@@ -121,6 +129,7 @@ impl Reconnect {
     /// An attempt has succeeded.
     pub(super) fn connected(&mut self, shared: Arc<Shared>) -> Vec<Waker> {
         self.state = State::Up(shared);
+        self.note_reach(Reach::Up);
         self.story.clear();
         self.line.call_up()
     }
@@ -131,6 +140,7 @@ impl Reconnect {
         let until = now + self.backoff.next(roll());
         self.story.note(Step::BackingOff, now);
         self.state = State::BackOff { until, error };
+        self.note_reach(Reach::Away);
         self.line.call_up()
     }
 
@@ -140,6 +150,10 @@ impl Reconnect {
             return;
         }
         self.state = State::Idle;
+        self.note_reach(Reach::Lost);
+        if let (Some(presence), Some(_)) = (&self.presence, &reason) {
+            presence.broke();
+        }
         if self.praise(lost) {
             return;
         }
@@ -150,6 +164,20 @@ impl Reconnect {
             // Whoever has a place was woken when there was a connection.
             let woken = self.failed(error);
             debug_assert!(woken.is_empty(), "nobody waits while there is a connection");
+        }
+    }
+
+    fn note_reach(&self, reach: Reach) {
+        if let Some(presence) = &self.presence {
+            presence.note(reach);
+        }
+    }
+
+    /// Why none can be had now, if so.
+    pub(super) fn why_away(&self) -> Option<RpcError> {
+        match &self.state {
+            State::BackOff { error, .. } => Some(error.clone()),
+            _ => None,
         }
     }
 
@@ -182,6 +210,7 @@ impl Reconnect {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Up(shared) => {
                 self.praise(&shared);
+                self.note_reach(Reach::Untried);
                 Some(shared)
             }
             other => {

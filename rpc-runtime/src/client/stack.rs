@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::call::{CallResult, Caller, Request, RpcError};
+use crate::client::balanced::{Balanced, Housed};
 use crate::client::channel::Channel;
 use crate::client::in_flight::InFlight;
 use crate::policy::{Deadlined, Hedged, InForce, Maybe, Retried};
@@ -17,14 +18,17 @@ impl Caller for Channel {
 
     fn call(&self, mut request: Request) -> ChannelFuture {
         if !self.inner.has_policies() && !request.has_policy() {
-            return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
+            return ChannelFuture(Kind::Direct(self.begin(request)));
         }
         let policies = self.inner.policies();
         let state = &self.inner.policy_state;
         let in_force = InForce::new(&policies, state, &request);
         in_force.apply(&mut request);
         if !in_force.needs_stack() {
-            return ChannelFuture(Kind::Direct(InFlight::new(self.clone(), request)));
+            return ChannelFuture(Kind::Direct(self.begin(request)));
+        }
+        if self.cluster().is_some() {
+            request.keep_trail();
         }
         let purse = state.purse(policies.budget_of(request.method()));
         let direct = Direct(self.clone());
@@ -58,7 +62,7 @@ pub struct ChannelFuture(Kind);
 )]
 enum Kind {
     /// No policy applies to it.
-    Direct(InFlight),
+    Direct(Sent),
     /// Some do: one box, whichever they are.
     Stack(Pin<Box<dyn Future<Output = CallResult> + Send>>),
 }
@@ -83,15 +87,52 @@ impl fmt::Debug for ChannelFuture {
     }
 }
 
-/// The innermost caller: the channel's connection, without any policy.
+/// The innermost caller: the channel's connection or its endpoints, without any policy.
 #[derive(Clone, Debug)]
 struct Direct(Channel);
 
 impl Caller for Direct {
     type Error = RpcError;
-    type Future = InFlight;
+    type Future = Sent;
 
-    fn call(&self, request: Request) -> InFlight {
-        InFlight::new(self.0.clone(), request)
+    fn call(&self, request: Request) -> Sent {
+        self.0.begin(request)
+    }
+}
+
+/// A call under way without any policy.
+pub(super) enum Sent {
+    /// To the one endpoint there is.
+    There(InFlight),
+    /// To one of many.
+    Somewhere(Housed),
+}
+
+impl Channel {
+    fn begin(&self, request: Request) -> Sent {
+        match self.cluster() {
+            None => Sent::There(InFlight::new(self.clone(), request)),
+            Some(cluster) => Sent::Somewhere(Housed::new(Balanced::new(self.clone(), cluster, request))),
+        }
+    }
+}
+
+impl Future for Sent {
+    type Output = CallResult;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CallResult> {
+        match &mut *self {
+            Self::There(call) => Pin::new(call).poll(cx),
+            Self::Somewhere(call) => Pin::new(call).poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::There(call) => call.fmt(f),
+            Self::Somewhere(call) => call.fmt(f),
+        }
     }
 }

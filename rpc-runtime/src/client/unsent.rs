@@ -36,6 +36,11 @@ impl<C: Caller> Unsent<C> {
         self.request.set_items(items);
     }
 
+    /// Wants to know of the endpoints that are picked for it.
+    pub(super) fn tell_picks(&mut self) {
+        self.request.set_detailed();
+    }
+
     /// Applies what `options` say; what they leave open stays as it is.
     pub(super) fn apply(&mut self, options: &CallOptions) {
         self.request.apply(options);

@@ -2,11 +2,13 @@
 //! knows how long the calls of each method took. Does not decide anything, and does not allocate on the way of a call.
 
 mod counters;
+mod fleet;
 mod histogram;
 mod scale;
 mod text;
 
 pub use counters::{Counters, CountersSnapshot};
+pub use fleet::{EndpointSnapshot, EndpointState, FleetMeans, FleetSnapshot};
 pub use histogram::Times;
 
 pub(crate) use scale::{BUCKETS, bucket, upper};

@@ -90,6 +90,7 @@ pub(crate) use backoff::Backoff;
 pub(crate) use clock::now;
 pub(crate) use deadline::Deadlined;
 pub(crate) use dedup::Dedup;
+pub(crate) use dice::Dice;
 pub(crate) use hedge::Hedged;
 pub(crate) use in_force::InForce;
 pub(crate) use maybe::Maybe;

@@ -109,6 +109,11 @@ impl Breaker {
         self.inner.whole.machine.lock().is_ready(now(), &self.inner.settings.config)
     }
 
+    /// Lets one call through, or says why not: for whoever makes it without a [`BreakerCaller`].
+    pub(crate) fn admit(&self, method: &str) -> Result<Admitted, RpcError> {
+        self.circuit(method).admit()
+    }
+
     /// Holds it open until it is [released](Self::release): no call goes through.
     pub fn hold_open(&self) {
         self.each(|machine| machine.hold(now(), BreakerState::Open));
@@ -253,13 +258,13 @@ impl Circuit {
 }
 
 /// A call that was let through, and owes its end.
-struct Admitted {
+pub(crate) struct Admitted {
     circuit: Arc<Circuit>,
     permit: Option<Permit>,
 }
 
 impl Admitted {
-    fn end(mut self, result: &CallResult) {
+    pub(crate) fn end(mut self, result: &CallResult) {
         let verdict = self.circuit.settings.config.verdict(result);
         if let Some(permit) = self.permit.take() {
             self.circuit.end(permit, verdict);

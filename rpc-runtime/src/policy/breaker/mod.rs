@@ -34,4 +34,5 @@ pub use caller::{Breaker, BreakerCall, BreakerCaller, BreakerSnapshot};
 pub use config::BreakerConfig;
 pub use verdict::Verdict;
 
+pub(crate) use caller::Admitted;
 pub(in crate::policy) use window::Extent;

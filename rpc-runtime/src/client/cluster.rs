@@ -1,0 +1,355 @@
+//! Owns [`Cluster`]: the endpoints of a balanced channel, what is known of them, and the picks among them. Does not make calls
+//! (`balanced`), and does not keep connections (`keeper`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::balance::{
+    Ask, Balance, Carried, Chance, Fleet, Moment, Picked, Reach, Seat, Site, hash, highest,
+};
+use crate::call::{Candidate, Code, Delivery, Pick, RpcError, Trail};
+use crate::client::channel::Channel;
+use crate::client::core::Endpoints;
+use crate::client::line::{Line, Place, Who};
+use crate::client::member::Member;
+use crate::client::presence::Presence;
+use crate::discovery::{DirectoryConfig, Discovery, Endpoint, Known};
+use crate::driver::now;
+use crate::policy::Dice;
+use crate::policy::breaker::Breaker;
+use crate::proto::Config;
+
+/// Makes the channel of one endpoint.
+pub(super) type Make =
+    Box<dyn Fn(&str, Weak<Endpoints>, Presence) -> Result<Channel, RpcError> + Send + Sync>;
+
+/// What all clones of a balanced channel share.
+pub(super) struct Cluster {
+    pub(super) source: Arc<dyn Discovery>,
+    pub(super) directory: DirectoryConfig,
+    pub(super) balance: Balance,
+    /// What the channel of each endpoint is made of.
+    make: Make,
+    config: Config,
+    fleet: ArcSwap<Fleet<Arc<Member>>>,
+    carried: Arc<Carried>,
+    pub(super) began: Instant,
+    dice: Dice,
+    /// Wakes the keeper.
+    pub(super) keeper: Arc<Notify>,
+    is_kept: AtomicBool,
+    is_at_rest: AtomicBool,
+    /// When the statistics are looked at next, in µs.
+    next_sweep: AtomicU64,
+    /// How often something has changed for those who wait.
+    changes: AtomicU64,
+    waiting: Mutex<Waiting>,
+}
+
+/// What is to be known only while there is no endpoint to pick.
+#[derive(Debug, Default)]
+struct Waiting {
+    line: Line,
+    /// Why there is none; `None` as long as nobody has said anything.
+    why: Option<RpcError>,
+    /// There has been a list.
+    has_begun: bool,
+}
+
+/// What comes of a look for an endpoint.
+pub(super) enum Found {
+    Member(Arc<Member>, Arc<Seat>),
+    /// No list is known yet.
+    NotYet,
+    /// There is none.
+    None(RpcError),
+}
+
+impl Cluster {
+    pub(super) fn new(
+        source: Arc<dyn Discovery>,
+        directory: DirectoryConfig,
+        balance: Balance,
+        (make, config): (Make, Config),
+        seed: u64,
+    ) -> Self {
+        let carried = Arc::<Carried>::default();
+        let fleet = ArcSwap::from_pointee(Fleet::new(Vec::new(), &balance, Arc::clone(&carried)));
+        carried.turn_to(seed);
+        Self {
+            source,
+            directory,
+            balance,
+            make,
+            config,
+            fleet,
+            carried,
+            began: now(),
+            dice: Dice::new(seed),
+            keeper: Arc::default(),
+            is_kept: AtomicBool::new(false),
+            is_at_rest: AtomicBool::new(false),
+            next_sweep: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            waiting: Mutex::default(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment::after(now().saturating_duration_since(self.began))
+    }
+
+    pub(super) fn fleet(&self) -> Arc<Fleet<Arc<Member>>> {
+        self.fleet.load_full()
+    }
+
+    // ----- picks -----
+
+    /// An endpoint for a call, which is under way there from now on.
+    pub(super) fn pick(self: &Arc<Self>, key: Option<u64>, trail: Option<&Trail>) -> Found {
+        let fleet = self.fleet.load();
+        let now = self.now();
+        let pick = |tried: &[u64]| {
+            let (chance, slow_start) = (Chance::new(self.dice.throw().0), self.balance.slow_start);
+            fleet.pick(Ask { now, chance, key, tried, slow_start })
+        };
+        let picked = match trail {
+            None => pick(&[]),
+            Some(trail) => trail.step(
+                |tried| pick(tried).map(|picked| (fleet.sites()[picked.index].seat.id, picked)),
+                |picked| self.why(&fleet, picked),
+            ),
+        };
+        let Some(picked) = picked else { return self.nobody() };
+        let site = &fleet.sites()[picked.index];
+        fleet.begin(&site.seat);
+        Found::Member(Arc::clone(&site.of), Arc::clone(&site.seat))
+    }
+
+    fn why(&self, fleet: &Fleet<Arc<Member>>, picked: &Picked) -> Pick {
+        let address = |index: usize| Arc::from(fleet.sites()[index].of.endpoint.address());
+        let candidates = picked.candidates.iter().flatten();
+        let candidates = candidates.map(|(index, cost)| Candidate::new(address(*index), *cost)).collect();
+        Pick::new(address(picked.index), self.balance.algorithm.name(), candidates, picked.is_last_resort)
+    }
+
+    #[cold]
+    fn nobody(&self) -> Found {
+        self.waiting.lock().why.clone().map_or(Found::NotYet, Found::None)
+    }
+
+    /// A call that was under way at an endpoint has ended, and so many have failed there in a row.
+    pub(super) fn ended(&self, seat: &Seat, streak: u32, now: Moment) {
+        let fleet = self.fleet.load();
+        fleet.end();
+        let Some(ejection) = &self.balance.ejection else { return };
+        if streak >= ejection.consecutive
+            && let Some(time) = ejection.streak(&fleet.seats(), seat, now)
+        {
+            self.say_ejected(&fleet, seat, time, "failures in a row");
+            fleet.recount(now, &self.balance);
+        }
+        let due = self.next_sweep.load(Ordering::Relaxed);
+        if now.micros() >= due {
+            let next = now.plus(ejection.interval).micros();
+            let order = Ordering::Relaxed;
+            if self.next_sweep.compare_exchange(due, next, order, order).is_ok() && due > 0 {
+                self.sweep(&fleet, now);
+            }
+        }
+    }
+
+    #[cold]
+    fn sweep(&self, fleet: &Fleet<Arc<Member>>, now: Moment) {
+        let Some(ejection) = &self.balance.ejection else { return };
+        for (index, time) in ejection.sweep(&fleet.seats(), now) {
+            self.say_ejected(fleet, &fleet.sites()[index].seat, time, "statistics");
+        }
+        fleet.recount(now, &self.balance);
+    }
+
+    fn say_ejected(&self, fleet: &Fleet<Arc<Member>>, seat: &Seat, time: Duration, why: &str) {
+        let endpoint = fleet.sites().iter().find(|site| site.seat.id == seat.id);
+        let endpoint = endpoint.map_or("", |site| site.of.endpoint.address());
+        tracing::warn!(source = %self.source.name(), endpoint, ?time, why, "an endpoint is ejected");
+    }
+
+    // ----- the list -----
+
+    /// Says that it is kept from now on, and whether it was.
+    pub(super) fn begin_keeping(&self) -> bool {
+        self.is_kept.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed) && !self.is_at_rest()
+    }
+
+    /// Connections are not kept until the next call.
+    pub(super) fn rest(&self, is_at_rest: bool) {
+        self.is_at_rest.store(is_at_rest, Ordering::Relaxed);
+        self.keeper.notify_one();
+    }
+
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_at_rest.load(Ordering::Relaxed)
+    }
+
+    /// The runtime that kept it has ended: the next call begins anew.
+    pub(super) fn is_left(&self) {
+        self.is_kept.store(false, Ordering::Relaxed);
+    }
+
+    /// What is known of the endpoints is this.
+    pub(super) fn know(self: &Arc<Self>, known: &Known) {
+        let mut waiting = self.waiting.lock();
+        if known.heard.is_some() || !known.endpoints.is_empty() {
+            let is_first = !std::mem::replace(&mut waiting.has_begun, true);
+            self.fleet.store(Arc::new(self.next_fleet(&known.endpoints, is_first)));
+        }
+        if let Some(problem) = &known.problem {
+            let text = format!("no endpoints: {problem}");
+            let error = RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text);
+            waiting.why = Some(error.with_source(Arc::clone(problem)));
+        } else if known.heard.is_some() {
+            let what = if known.endpoints.is_empty() { "names none" } else { "names none that takes calls" };
+            let text = format!("no endpoints: {} {what}", self.source.name());
+            waiting.why = Some(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
+        }
+    }
+
+    /// The fleet of these endpoints, which takes over what the present one knows of them.
+    fn next_fleet(self: &Arc<Self>, endpoints: &[Endpoint], is_first: bool) -> Fleet<Arc<Member>> {
+        let (old, now) = (self.fleet(), self.now());
+        let known: BTreeMap<_, _> = old
+            .sites()
+            .iter()
+            .map(|site| ((site.of.endpoint.address(), site.of.endpoint.instance()), site))
+            .collect();
+        let usual = old.usual_time(now);
+        let takes_calls = endpoints.iter().filter(|endpoint| endpoint.weight() > 0);
+        let all: Vec<_> = takes_calls.map(|one| (hash(one.address().as_bytes()), one)).collect();
+        let seed = self.balance.seed.unwrap_or_else(|| self.config.instance);
+        let mine = highest(all, self.balance.subset.unwrap_or(usize::MAX), seed, |(id, _)| *id);
+        let site = |(id, endpoint): (u64, &Endpoint)| {
+            let have = known.get(&(endpoint.address(), endpoint.instance()));
+            let (seat, of) = match have {
+                Some(site) => (Arc::clone(&site.seat), Arc::clone(&site.of)),
+                None => self.arrival(id, endpoint, (!is_first).then_some((now, usual)))?,
+            };
+            let is_near = self.balance.zone.as_deref().is_none_or(|zone| endpoint.zone() == Some(zone));
+            Some(Site { seat, weight: endpoint.weight(), is_near, of })
+        };
+        let fleet =
+            Fleet::new(mine.into_iter().filter_map(site).collect(), &self.balance, Arc::clone(&self.carried));
+        fleet.recount(now, &self.balance);
+        fleet
+    }
+
+    /// A new endpoint; one that comes later starts slowly, and as what is usual.
+    fn arrival(
+        self: &Arc<Self>,
+        id: u64,
+        endpoint: &Endpoint,
+        later: Option<(Moment, f32)>,
+    ) -> Option<(Arc<Seat>, Arc<Member>)> {
+        let seat = Arc::new(Seat::new(id));
+        if let Some((now, usual)) = later {
+            seat.warm_up(now);
+            seat.load.presume(now, usual);
+        }
+        let presence = Presence::new(Arc::clone(&seat), Arc::clone(&self.keeper), self.began);
+        let cluster: Weak<Endpoints> = Arc::<Self>::downgrade(self);
+        let channel = match (self.make)(endpoint.address(), cluster, presence) {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::warn!(source = %self.source.name(), %error, "an endpoint is of no use");
+                return None;
+            }
+        };
+        let breaker =
+            self.balance.breaker.clone().map(|config| Breaker::new(config.named(endpoint.address())));
+        Some((seat, Arc::new(Member { endpoint: endpoint.clone(), channel, breaker })))
+    }
+
+    // ----- those who wait -----
+
+    /// Takes a place among those who wait for an endpoint, or gives its waker anew.
+    /// Says whether it waits; it does not if something has changed since `seen`.
+    pub(super) fn wait(
+        &self,
+        who: Who,
+        place: &mut Option<Place>,
+        seen: u64,
+        waker: &Waker,
+    ) -> Result<bool, RpcError> {
+        // Wakers are code of somebody else, which must not run under the lock.
+        let clone = waker.clone();
+        let mut waiting = self.waiting.lock();
+        let place = match place {
+            Some(place) => place,
+            None => place.insert(waiting.line.enter(who, &self.config)?),
+        };
+        let (replaced, waits) = (waiting.line.wait(place, clone), self.changes() == seen);
+        drop(waiting);
+        drop(replaced);
+        Ok(waits)
+    }
+
+    /// How often something has changed for those who wait.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    pub(super) fn leave(&self, place: &mut Option<Place>) {
+        if let Some(place) = place.take() {
+            let waker = self.waiting.lock().line.leave(place);
+            drop(waker);
+        }
+    }
+
+    /// Something has changed: whoever waits looks again.
+    pub(super) fn call_up(&self) {
+        let wakers = {
+            let mut waiting = self.waiting.lock();
+            self.changes.fetch_add(1, Ordering::Release);
+            waiting.line.call_up()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether calls can be made now: `None` as long as that is not known.
+    pub(super) fn is_ready(&self) -> Option<Result<(), RpcError>> {
+        let fleet = self.fleet.load();
+        if fleet.sites().is_empty() {
+            return self.waiting.lock().why.clone().map(Err);
+        }
+        if fleet.sites().iter().any(|site| site.seat.reach() == Reach::Up) {
+            return Some(Ok(()));
+        }
+        let error = |site: &Site<Arc<Member>>| site.of.channel.why_away();
+        let is_over = fleet.sites().iter().all(|site| site.seat.reach() == Reach::Away);
+        let error = fleet.sites().iter().find_map(error).filter(|_| is_over);
+        error.map(Err)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.keeper.notify_one();
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("source", &self.source.name()).finish_non_exhaustive()
+    }
+}
