@@ -8,12 +8,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use traitwire::discovery::{Directory, DirectoryConfig, DiscoveryScheme, Known};
-use traitwire::registry::{Node, Registered, RegistryScheme, RegistryServer};
+use traitwire::discovery::{Directory, DirectoryConfig, Discoveries, Known};
+use traitwire::registry::{Node, Registered, RegistryServer};
 use traitwire::{Channel, Server, ServerHandle, rpc_service};
 
+/// What the servers do.
 #[rpc_service]
 pub trait Greeter {
+    /// A greeting.
     async fn greet(&self, name: &str) -> String;
 }
 
@@ -34,8 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(registry.serve());
 
     // The client watches: what it knows of the service is kept up to date.
-    let scheme = RegistryScheme::new(|address: &str| Channel::builder().lazy(address));
-    let source = scheme.open(&format!("{}/Greeter", at.replace("registry://", "")))?;
+    let source = Discoveries::built_in().choose(&format!("{at}/Greeter"))?.ok_or("no address of a source")?;
     let directory = Directory::start(source, DirectoryConfig::default());
     let mut known = directory.subscribe();
 

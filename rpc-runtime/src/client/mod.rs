@@ -23,6 +23,7 @@ mod presence;
 mod race;
 mod reconnect;
 mod register;
+mod sources;
 mod stack;
 mod story;
 mod stream;
