@@ -18,6 +18,11 @@ pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
     ),
     ("rpc-runtime/src/call/request.rs", 450, "one type and its accessors, each with what it means"),
     ("rpc-runtime/src/limits.rs", 600, "a list of numbers with their reasons, to be read in one place"),
+    (
+        "rpc-runtime/src/private/streams.rs",
+        430,
+        "both ends of an item's way between a user's stream and a batch",
+    ),
     ("rpc-runtime/src/proto/inbound/mod.rs", 560, "one state machine: its arms are read side by side"),
     ("rpc-runtime/src/proto/outbound/mod.rs", 600, "one state machine: its arms are read side by side"),
 ];

@@ -84,6 +84,42 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
+/// The entries of a map that is a struct: mostly its fields, in their order.
+pub(super) struct Fields<'a, 'de> {
+    entries: Entries<'a, 'de>,
+    names: slice::Iter<'static, &'static str>,
+}
+
+impl<'a, 'de> Fields<'a, 'de> {
+    pub(super) fn new(decoder: &'a mut Decoder<'de>, len: u32, names: &'static [&'static str]) -> Self {
+        Self { entries: Entries::new(decoder, len), names: names.iter() }
+    }
+
+    pub(super) fn end(self) -> Result<(), DecodeError> {
+        self.entries.end()
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+    type Error = DecodeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+        self.entries.decoder.expected = self.names.next().copied();
+        let key = self.entries.next_key_seed(seed);
+        // A key that was read in another way was no name.
+        self.entries.decoder.expected = None;
+        key
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
+        self.entries.next_value_seed(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.entries.size_hint()
+    }
+}
+
 /// The items of a byte string.
 pub(super) struct Bytes<'a, 'de> {
     decoder: &'a mut Decoder<'de>,

@@ -23,6 +23,8 @@ pub(super) struct Decoder<'de> {
     limit: u32,
     elements_left: u32,
     wrappers_left: u16,
+    /// The name that the next key of a struct has, if its sender has written the fields in their order.
+    pub(super) expected: Option<&'static str>,
 }
 
 impl<'de> Decoder<'de> {
@@ -35,6 +37,7 @@ impl<'de> Decoder<'de> {
             limit: limits.elements,
             elements_left: limits.elements.saturating_sub(elements),
             wrappers_left: MAX_WRAPPERS,
+            expected: None,
         })
     }
 
@@ -162,6 +165,27 @@ impl<'de> Decoder<'de> {
             Some(text) => visitor.visit_borrowed_str(text),
             None => self.scalar(visitor),
         }
+    }
+
+    /// The name of a field or a variant. One that is expected is known to be UTF-8: looking whether it is costs more than all
+    /// else about it.
+    pub(super) fn identifier<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.expected.take() {
+            Some(name) if self.take_name(name) => visitor.visit_borrowed_str(name),
+            _ => self.string(visitor),
+        }
+    }
+
+    /// Reads this short text, if it comes next.
+    #[inline]
+    fn take_name(&mut self, name: &str) -> bool {
+        let Some((&marker, rest)) = self.rest.split_first() else { return false };
+        if name.len() >= 32 || marker != (Marker::FixStr(name.len() as u8).to_u8()) {
+            return false;
+        }
+        let Some(rest) = rest.strip_prefix(name.as_bytes()) else { return false };
+        self.rest = rest;
+        true
     }
 
     /// Any scalar.

@@ -5,7 +5,7 @@
 use serde::Deserializer;
 use serde::de::{Error, IntoDeserializer, Visitor};
 
-use super::access::{Bytes, Elements, Entries, Variant};
+use super::access::{Bytes, Elements, Entries, Fields, Variant};
 use super::decoder::Decoder;
 use super::error::DecodeError;
 use super::token::Token;
@@ -26,7 +26,8 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64;
         number: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64;
         number: deserialize_f32 deserialize_f64;
-        string: deserialize_char deserialize_str deserialize_string deserialize_identifier;
+        string: deserialize_char deserialize_str deserialize_string;
+        identifier: deserialize_identifier;
         scalar: deserialize_bool deserialize_unit;
     }
 
@@ -120,13 +121,21 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     fn deserialize_struct<V>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError>
     where
         V: Visitor<'de>,
     {
-        self.deserialize_map(visitor)
+        match self.token()? {
+            Token::Map(len) => {
+                let mut fields = Fields::new(self, len, names);
+                let value = visitor.visit_map(&mut fields)?;
+                fields.end()?;
+                Ok(value)
+            }
+            other => Err(other.is_not(&visitor)),
+        }
     }
 
     fn deserialize_enum<V>(

@@ -24,6 +24,8 @@ pub(super) struct Core {
     pub(super) machine: Connection,
     /// What the timekeeper sleeps for.
     pub(super) watched: Watched,
+    /// The connection's task has been told of a call since its turn began: who comes next need not tell it again.
+    pub(super) is_told: bool,
     /// Who waits for which call.
     pub(super) places: Places,
     /// How far the streams have been read.
@@ -73,6 +75,7 @@ impl Core {
         Self {
             machine,
             watched: Watched::Nobody,
+            is_told: false,
             places: Places::default(),
             readers: Readers::default(),
             streams: StreamWakers::default(),

@@ -115,6 +115,11 @@ impl Shared {
 
     // ----- for the task -----
 
+    /// A turn begins: calls that are made from now on have to tell the task, whose waker is registered.
+    pub(super) fn begin_turn(&self) {
+        self.core.lock().is_told = false;
+    }
+
     /// Whether there is something to write; and whether more than one call of this side is under way.
     pub(super) fn wants_write(&self) -> (bool, bool) {
         let core = self.core.lock();
@@ -132,12 +137,14 @@ impl Shared {
     ) -> Result<Ticket, Box<Untaken>> {
         // Wakers are code of somebody else, which must not run under the lock.
         let waker = caller.clone();
-        let ticket = self.with(|core| match core.machine.call(call, now) {
-            Ok(key) => Ok(core.places.insert(key, waker)),
+        let made = self.with(|core| match core.machine.call(call, now) {
+            Ok(key) => Ok((core.places.insert(key, waker), std::mem::replace(&mut core.is_told, true))),
             Err(untaken) => Err((untaken, waker)),
         });
-        let ticket = ticket.map_err(|(untaken, _)| untaken)?;
-        self.task.wake();
+        let (ticket, is_told) = made.map_err(|(untaken, _)| untaken)?;
+        if !is_told {
+            self.task.wake();
+        }
         Ok(ticket)
     }
 

@@ -111,6 +111,7 @@ impl Task {
     /// One turn: see the [module](super). Ready when the connection is over.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConnectionError>> {
         self.shared.task.register(cx.waker());
+        self.shared.begin_turn();
         // What has come may be the sign of life that a timer waits for.
         let more = self.read(cx);
         self.tell_time(cx);

@@ -306,13 +306,12 @@ impl Sink {
         // The user's `Serialize` runs under no lock, and if it panics it takes no earlier items with it.
         let (mut stream, mut encoded) = (pin!(stream), Vec::new());
         let end = poll_fn(|cx| {
+            let Some(mut made) = Made::begin(&self.slot) else { return Poll::Pending };
             loop {
-                let slot = self.slot.lock();
-                if !slot.is_taken || slot.items.size() >= limits::BATCH {
+                if made.items.size() >= limits::BATCH {
                     // Whoever takes them polls this again.
                     return Poll::Pending;
                 }
-                drop(slot);
                 let Some(item) = ready!(stream.as_mut().poll_next(cx)) else {
                     return Poll::Ready(Ok(end()));
                 };
@@ -324,11 +323,31 @@ impl Sink {
                 if let Err(error) = A::write(&value, &mut encoded) {
                     return Poll::Ready(Err(not_answerable(method, error)));
                 }
-                self.slot.lock().items.push(&encoded);
+                made.items.push(&encoded);
             }
         })
         .await;
         self.slot.lock().end = Some(end);
+    }
+}
+
+/// Items that are being made, which go to their slot together: when this is dropped, by a panic too.
+struct Made<'a> {
+    slot: &'a Mutex<Slot>,
+    items: Batch,
+}
+
+impl<'a> Made<'a> {
+    /// None before the opening is told.
+    fn begin(slot: &'a Mutex<Slot>) -> Option<Self> {
+        let mut held = slot.lock();
+        held.is_taken.then(|| Self { slot, items: std::mem::take(&mut held.items) })
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        self.slot.lock().items = std::mem::take(&mut self.items);
     }
 }
 

@@ -252,6 +252,29 @@ fn a_contract_may_grow() {
 }
 
 #[test]
+fn a_struct_is_read_whatever_the_order_and_the_form_of_its_keys() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Two {
+        one: u8,
+        two: u8,
+    }
+
+    let as_written: &[u8] = b"\x82\xa3one\x01\xa3two\x02";
+    let others: [&[u8]; 4] = [
+        b"\x82\xa3two\x02\xa3one\x01",
+        b"\x82\xd9\x03one\x01\xda\x00\x03two\x02",
+        b"\x83\xa3new\xc0\xa3one\x01\xa3two\x02",
+        b"\x83\xa4onet\x07\xa3one\x01\xa3two\x02",
+    ];
+    for bytes in others.into_iter().chain([as_written]) {
+        assert_eq!(decoded::<Two>(bytes).unwrap(), Two { one: 1, two: 2 }, "{bytes:x?}");
+    }
+    let twice = decoded::<Two>(b"\x83\xa3one\x01\xa3one\x01\xa3two\x02").unwrap_err();
+    assert!(twice.to_string().contains("duplicate field `one`"), "{twice}");
+    assert!(decoded::<Two>(b"\x82\xa3on\xff\x01\xa3two\x02").is_err(), "a key that is not UTF-8");
+}
+
+#[test]
 fn what_other_languages_write_is_read() {
     assert_eq!(decoded::<f64>(&encoded(&5)).unwrap(), 5.0, "an integer is a float");
     assert_eq!(decoded::<f32>(&encoded(&-5)).unwrap(), -5.0);

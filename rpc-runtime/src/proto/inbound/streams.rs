@@ -284,10 +284,11 @@ impl Inbound {
     pub(in crate::proto) fn moved(&mut self, id: u32, tools: &Tools<'_>) {
         let Some(call) = self.open.get_mut(id) else { return };
         let Some(streams) = &mut call.streams else { return };
-        if matches!(call.state, State::Running | State::Finishing { .. }) {
-            streams.moved = true;
-            call.deadline = streams.patience(tools.now);
-            self.earliest.note(call.deadline);
+        if matches!(call.state, State::Running | State::Finishing { .. })
+            && let Some(deadline) = streams.moves(tools.now)
+        {
+            call.deadline = deadline;
+            self.earliest.note(deadline);
         }
     }
 

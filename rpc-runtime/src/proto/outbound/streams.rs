@@ -280,10 +280,11 @@ impl Outbound {
     pub(super) fn moved(&mut self, key: usize, tools: &Tools<'_>) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let Some(streams) = &mut call.streams else { return };
-        if !matches!(call.state, State::Abandoned) {
-            streams.moved = true;
-            call.deadline = streams.patience(tools.now);
-            self.earliest.note(call.deadline);
+        if !matches!(call.state, State::Abandoned)
+            && let Some(deadline) = streams.moves(tools.now)
+        {
+            call.deadline = deadline;
+            self.earliest.note(deadline);
         }
     }
 

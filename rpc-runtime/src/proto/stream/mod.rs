@@ -58,6 +58,8 @@ pub(super) struct Streams {
     pub(super) sent: bool,
     /// Something has moved: it is the idle time that counts.
     pub(super) moved: bool,
+    /// When it was last noted that something has.
+    pub(super) moved_at: Option<Instant>,
     /// How long nothing may move.
     pub(super) idle: Option<Duration>,
     /// When it is over in any case.
@@ -77,6 +79,7 @@ impl Streams {
             opened: false,
             sent: false,
             moved: false,
+            moved_at: None,
             idle: times.idle.map(Duration::from_micros),
             total: times.total.map(|micros| Deadline::from_wire(micros, tools.now)),
             // The caller hears of the first item that is taken: until then it does not know that anybody reads.
@@ -94,6 +97,7 @@ impl Streams {
             opened: false,
             sent: false,
             moved: false,
+            moved_at: None,
             idle: usage.idle,
             total: usage.total,
             told: None,
@@ -142,6 +146,16 @@ impl Streams {
             self.told = Some(now);
         }
         granted
+    }
+
+    /// Something has moved: the call's deadline from here on. None if that was noted at this instant before: of the many items
+    /// that are read together, one is enough.
+    pub(super) fn moves(&mut self, now: Instant) -> Option<Option<Deadline>> {
+        if self.moved_at.replace(now) == Some(now) {
+            return None;
+        }
+        self.moved = true;
+        Some(self.patience(now))
     }
 
     /// Why a call whose streams have moved is over before its end.

@@ -199,6 +199,11 @@ impl Receiving {
         if self.ended {
             return None;
         }
+        // Nearly every item comes here: nobody waits for it, and half of the window is not free yet.
+        let room = self.room();
+        if !self.wanted && self.partial.is_none() && room < self.window().div_ceil(2) {
+            return None;
+        }
         self.grow(spare);
         self.ask(spare);
         let room = self.room();
