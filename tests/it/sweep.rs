@@ -20,7 +20,7 @@ fn whatever_happens_the_promises_hold() {
         }
     }
     // A sweep in which nothing happens shows nothing.
-    assert!(hits.len() == 13 && hits.values().all(|&hits| hits >= 5), "{hits:?}");
+    assert!(hits.len() == 13 && hits.values().all(|&hits| hits >= 3), "{hits:?}");
     assert!(tally.started > 10_000 && tally.finished < tally.started, "{tally:#?}");
     assert!(tally.repeated > 100, "retries and hedges: {tally:#?}");
     let ends = ["answered", "own error", "given up", "unavailable, unknown", "unavailable, not_sent"];
