@@ -30,7 +30,7 @@ impl Side {
     }
 }
 
-/// Limits and times of one connection. The defaults and their reasons are in `limits.rs`.
+/// Limits and times of one connection. The defaults and their reasons are in `limits/`.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors; users meet builders")]
 pub struct Config {

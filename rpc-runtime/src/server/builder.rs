@@ -135,7 +135,7 @@ pub struct ServerBuilder {
     handshakes: usize,
     shards: Option<NonZeroUsize>,
     grace: Duration,
-    health: bool,
+    pub(super) health: bool,
     pub(super) presence: Presence,
 }
 
@@ -163,13 +163,6 @@ impl ServerBuilder {
     /// Adds a service. A server has any number of them, each with its own name.
     pub fn service(mut self, service: impl Service) -> Self {
         self.services.push(Arc::new(service));
-        self
-    }
-
-    /// Serves [`Health`](crate::health::Health) too, which says how the server and its services are:
-    /// [`ServerHandle::set_health`].
-    pub const fn health(mut self) -> Self {
-        self.health = true;
         self
     }
 

@@ -1,4 +1,4 @@
-//! Owns what a [`ServerBuilder`] says to registries. What becomes of it is `presence`'s.
+//! Owns what a [`ServerBuilder`] is to say to registries, and to probes. What becomes of it is `presence`'s and `health`'s.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,13 @@ use crate::discovery::{DiscoveryError, Registrar};
 use crate::server::builder::ServerBuilder;
 
 impl ServerBuilder {
+    /// Serves [`Health`](crate::health::Health) too, which says how the server and its services are:
+    /// [`ServerHandle::set_health`].
+    pub const fn health(mut self) -> Self {
+        self.health = true;
+        self
+    }
+
     /// Registers with this while the server serves: once it listens, and again whenever its registration is lost. When it shuts
     /// down it withdraws first, and goes on serving for a [moment](Self::farewell) before it drains.
     ///
