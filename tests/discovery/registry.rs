@@ -95,6 +95,9 @@ async fn a_registry_that_has_lost_its_memory_makes_nobody_forgotten() {
     let mut watched = Watched::new(source(&first));
     watched.until(&[&one.address, &other.address]).await;
 
+    // A channel that was given the address alone goes on all the while.
+    let calc = CalculatorClient::connect(&format!("{at}/Calculator")).await.unwrap();
+    assert_eq!(calc.add(2, 3).await.unwrap(), 5);
     first.kill();
     watched.known.wait_for(|known| known.problem.is_some()).await.unwrap();
     // It comes back without what it knew, and one of the servers is gone meanwhile.
@@ -108,6 +111,7 @@ async fn a_registry_that_has_lost_its_memory_makes_nobody_forgotten() {
         let mut both = [one.address.clone(), other.address.clone()];
         both.sort();
         assert_eq!(watched.addresses(), both, "known throughout");
+        assert_eq!(calc.add(2, 3).await.unwrap(), 5);
     }
     watched.known.wait_for(|known| known.problem.is_none()).await.unwrap();
     watched.until(&[&one.address]).await;

@@ -84,7 +84,7 @@ impl Default for ChannelBuilder {
             token: None,
             plain_credentials: false,
             balance: Balance::new(),
-            discoveries: Discoveries::default(),
+            discoveries: Discoveries::built_in(),
             directory: DirectoryConfig::default(),
             oneway_failures: None,
         }
