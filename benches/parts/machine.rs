@@ -51,6 +51,7 @@ impl Pair {
                 arguments: vec![7; size].into(),
                 oneway: false,
                 stream: None,
+                only_at: None,
             };
             self.client.call(call, self.now).expect("there is room");
         }

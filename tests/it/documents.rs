@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use traitwire::discovery::Etcd;
 use traitwire::policy::access::{Authenticate, Authorize, Rules, StaticTokens};
 use traitwire::policy::breaker::Breaker;
 use traitwire::policy::cache::Cache;
@@ -164,8 +165,6 @@ fn who_may_call_what(secret: &str) -> Done {
     Ok(())
 }
 
-// ===== they are the documents' =====
-
 // ===== docs/BALANCING.md =====
 
 async fn balancing(my_source: impl traitwire::discovery::Discovery) -> Done {
@@ -186,6 +185,30 @@ mod keys {
         async fn get(&self, #[rpc(key)] key: &str) -> Option<String>;
     }
 }
+
+// ===== docs/DISCOVERY.md =====
+
+async fn etcd(password: &str) -> Done {
+    let etcd = Etcd::new().tls(ClientTls::new().roots(Roots::file("etcd-ca.pem"))).user("calc", password);
+    let channel = Channel::builder().discovery_scheme(etcd.clone()).connect("etcd://10.0.0.5:2379/prod/Calculator?transport=tls").await?;
+    let server = Server::builder().register_with(etcd.registrar("etcd://10.0.0.5:2379/prod?transport=tls")?);
+    drop((channel, server));
+    Ok(())
+}
+
+async fn registered(terminated: impl Fn() -> std::future::Ready<()>) -> Done {
+    let server = Server::builder()
+        .service(CalculatorServer::new(Basic))
+        .register("registry://10.0.0.5:7070")    // once for each registry
+        .advertise("tcp://10.0.0.7:7000")        // needed where it listens at 0.0.0.0
+        .weight(50).zone("east").version("1.2").tag("disk", "fast")
+        .health()
+        .bind("tcp://0.0.0.0:7000").await?;
+    server.serve_with_shutdown(terminated()).await?;
+    Ok(())
+}
+
+// ===== they are the documents' =====
 
 /// The fenced blocks of Rust in a document: where each begins, and its lines without what they are indented by.
 fn blocks(text: &str, fence: &str) -> Vec<(usize, Vec<String>)> {

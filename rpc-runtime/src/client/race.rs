@@ -136,7 +136,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_next_one_begins_after_a_failure_or_a_quarter_of_a_second() {
-        let cases: &[(&[&str], (Option<&str>, u128))] = &[
+        type Case = (&'static [&'static str], (Option<&'static str>, u128));
+        let cases: &[Case] = &[
             (&["10", "5"], (Some("10"), 10)),
             (&["x", "5"], (Some("5"), 255)),
             (&["x", "x", "5"], (Some("5"), 505)),
