@@ -358,6 +358,16 @@ async fn killed_servers_violate_nothing_and_retries_succeed() {
     assert!((1..200).contains(&lost), "the faults hit: {lost}");
 }
 
+#[tokio::test]
+async fn processes_that_restart_or_are_killed_cost_no_call() {
+    for how in [["--rounds", "1"], ["--kill", "3"]] {
+        let mut rolling = tokio::process::Command::new(env!("CARGO_BIN_EXE_rolling"));
+        let output = rolling.args(how).args(["--rate", "100", "--streams", "5"]).output().await.unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && told.contains("all is as it should be"), "{output:?}");
+    }
+}
+
 /// What the channel of a client knows.
 trait Known {
     fn caller_fleet(&self) -> traitwire::observe::FleetSnapshot;
