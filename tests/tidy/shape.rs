@@ -17,7 +17,6 @@ pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
         "one state machine of a call: its arms are read side by side",
     ),
     ("rpc-runtime/src/call/request.rs", 500, "one type and its accessors, each with what it means"),
-    ("rpc-runtime/src/server/builder.rs", 430, "one method for each setting of a server, and nothing else"),
     ("rpc-runtime/src/limits/mod.rs", 600, "a list of numbers with their reasons, to be read in one place"),
     (
         "rpc-runtime/src/private/streams.rs",
