@@ -8,7 +8,7 @@ use crate::server::builder::ServerBuilder;
 
 impl ServerBuilder {
     /// Serves [`Health`](crate::health::Health) too, which says how the server and its services are:
-    /// [`ServerHandle::set_health`].
+    /// [`ServerHandle::set_health`](crate::ServerHandle::set_health).
     pub const fn health(mut self) -> Self {
         self.health = true;
         self
