@@ -45,6 +45,19 @@ fn calculator() {
 }
 
 #[test]
+fn balance() {
+    prints(
+        "balance",
+        &["all three: first", "slow", "0 failed", "one call went to", "without the first:", "0 failed"],
+    );
+}
+
+#[test]
+fn kv_cluster() {
+    prints("kv_cluster", &["150 keys are written", "is killed", "300 of 300 keys have the right value"]);
+}
+
+#[test]
 fn registry() {
     let lines = [
         "two servers: 2 known",

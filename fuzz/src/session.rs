@@ -2,6 +2,7 @@
 //! that does what the input says. Bounds are held against what PROTOCOL.md allows.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use traitwire::proto::{
@@ -218,6 +219,7 @@ impl Session {
             deadline: (of < 0xf0).then(|| Deadline::after(self.now, timeout)),
             metadata: Metadata::new(),
             arguments: vec![of; size].into(),
+            only_at: (of % 11 == 10).then_some(NonZeroU64::MIN),
             oneway: of % 5 == 1,
             stream: (of % 5 < 3).then(|| StreamUse {
                 sends: of % 5 != 1,
