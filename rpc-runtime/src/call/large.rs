@@ -5,9 +5,9 @@
 //! often dropped by another thread than the one that received it, and under a lock of its own, which a body of 16 KiB or
 //! more does not feel.
 //!
-//! The list is open while large bodies move. Whoever moves them [opens](keep) it, and [sweeps](sweep) it for a while
-//! afterwards: what has not been used between two sweeps is given back to the system, and then the list is closed, so that
-//! a body that somebody drops much later is not kept either.
+//! The list is open while large bodies move. Whoever moves them [opens](keep) it, and one of those [sweeps](sweep) it until it
+//! is closed: what has not been used between two sweeps is given back to the system, and when there is nothing left the list
+//! is closed, so that a body that somebody drops much later is not kept either.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -50,15 +50,22 @@ pub(crate) fn put(buffer: Vec<u8>) {
     while surplus.pop().is_some() {}
 }
 
-/// Keeps buffers from now on, until it has been swept often enough.
+/// Keeps buffers from now on, until a sweep finds none.
 pub(crate) fn keep() {
     LARGE.lock().is_open = true;
 }
 
-/// Gives back what has not been used since the last sweep but one; nothing, if that was a moment ago.
-pub(crate) fn sweep(now: Instant) {
-    let old = LARGE.lock().sweep(now);
+/// Gives back what has not been used since the last sweep but one. Says whether whoever called has to do it again: not if the
+/// list is closed, nor if somebody else did it a moment ago, who goes on with it.
+pub(crate) fn sweep(now: Instant) -> bool {
+    let (old, again) = {
+        let mut large = LARGE.lock();
+        let old = large.sweep(now);
+        let again = old.is_some() && large.is_open;
+        (old, again)
+    };
     drop(old);
+    again
 }
 
 /// Gives all of them back.
@@ -99,12 +106,13 @@ impl Large {
         surplus
     }
 
-    fn sweep(&mut self, now: Instant) -> VecDeque<Waiting> {
+    /// What is given back; `None` if it was swept a moment ago.
+    fn sweep(&mut self, now: Instant) -> Option<VecDeque<Waiting>> {
         // Each connection that moves large bodies sweeps; together they sweep no more often than one alone. A clock that
         // is further off than that is another one's: tests have their own.
         let early = self.next.is_some_and(|next| now < next && next - now <= limits::LARGE_KEPT);
         if early {
-            return VecDeque::new();
+            return None;
         }
         self.next = Some(now + limits::LARGE_KEPT);
         let old = self.buffers.partition_point(|waiting| waiting.since < self.sweeps);
@@ -113,7 +121,7 @@ impl Large {
         self.bytes -= old.iter().map(|waiting| waiting.buffer.capacity()).sum::<usize>();
         self.is_open &= !self.buffers.is_empty() || !old.is_empty();
         self.sweeps += 1;
-        old
+        Some(old)
     }
 
     fn clear(&mut self) -> VecDeque<Waiting> {
@@ -171,13 +179,14 @@ mod tests {
     #[test]
     fn what_is_not_used_between_two_sweeps_goes_and_then_it_is_closed() {
         let (mut large, start) = (open(), Instant::now());
-        let sweep = |large: &mut Large, nth| large.sweep(start + nth * limits::LARGE_KEPT).len();
+        let sweep =
+            |large: &mut Large, nth| large.sweep(start + nth * limits::LARGE_KEPT).expect("it is time").len();
         large.put(Vec::with_capacity(20_000));
         large.put(Vec::with_capacity(30_000));
         assert_eq!(sweep(&mut large, 0), 0, "they have just come");
         let used = large.take(20_000).unwrap();
         large.put(used);
-        assert_eq!(large.sweep(start + limits::LARGE_KEPT / 2).len(), 0, "a moment ago");
+        assert!(large.sweep(start + limits::LARGE_KEPT / 2).is_none(), "a moment ago");
         assert_eq!(sweep(&mut large, 1), 1);
         assert_eq!(large.bytes, 20_000);
         assert_eq!(sweep(&mut large, 2), 1);

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -13,12 +14,23 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use crate::call::{Origin, Reclaim};
+use crate::call::{Origin, Reclaim, Tail};
 use crate::driver::clock;
 use crate::driver::core::{Core, Failed};
 use crate::driver::places::{Ended, Left, Look, Ticket};
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
+use crate::driver::work::discard;
 use crate::proto::{Body, CallRef, Connection, ConnectionError, OutgoingCall, Received, Untaken};
+
+/// Drops the application's buffers that have left. That may run the application's code, so it comes last, and its panics are
+/// its own affair.
+#[cold]
+fn drop_spent(spent: Vec<Tail>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(spent))) {
+        discard(panic);
+        tracing::error!("a buffer of the application's panicked while it was dropped");
+    }
+}
 
 /// What a connection's owner wants to hear of its life. Called outside of the connection's lock.
 pub(crate) trait Lifecycle: Send + Sync + 'static {
@@ -87,7 +99,6 @@ impl Shared {
         let missed = core.missed();
         self.show(&core);
         drop(core);
-        drop(spent);
         if !stops.is_empty() {
             stops.iter().for_each(|stop| stop.set());
         }
@@ -99,6 +110,9 @@ impl Shared {
             None => {}
             Some(Watched::Nobody) => self.keeper.start(),
             Some(Watched::Until(_)) => self.keeper.wake(),
+        }
+        if !spent.is_empty() {
+            drop_spent(spent);
         }
         result
     }

@@ -48,7 +48,6 @@ pub(crate) fn connection(
         at_end: false,
         sleep: None,
         sweep: None,
-        sweeps: 0,
         yielded: false,
         starting,
         lifecycle,
@@ -66,9 +65,8 @@ struct Task {
     at_end: bool,
     /// Wakes the task for the machine's next timer; never later than that timer, perhaps earlier.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// When to give large buffers back that nobody has used, and how often still.
+    /// When to give large buffers back that nobody has used.
     sweep: Option<Instant>,
-    sweeps: u32,
     /// Other tasks have had their turn since there was something to write.
     yielded: bool,
     starting: Starting,
@@ -82,6 +80,9 @@ impl Drop for Task {
     fn drop(&mut self) {
         if self.is_closed {
             return;
+        }
+        if self.sweep.is_some() {
+            clear_large();
         }
         let error = ConnectionError::Local("the runtime that the connection ran in has ended");
         self.shared.with(|core| core.machine.handle_transport_error(error.clone(), clock::now()));
@@ -159,7 +160,6 @@ impl Task {
     /// A large payload has begun to come or to leave: buffers are kept for the next ones, for a while.
     fn keep(&mut self) {
         keep_large();
-        self.sweeps = limits::LARGE_SWEEPS;
         self.sweep.get_or_insert_with(|| Instant::from_std(clock::now()) + limits::LARGE_KEPT);
     }
 
@@ -167,9 +167,7 @@ impl Task {
     fn sweep(&mut self) {
         let now = clock::now();
         if self.sweep.is_some_and(|due| due.into_std() <= now) {
-            sweep_large(now);
-            self.sweeps -= 1;
-            self.sweep = (self.sweeps > 0).then(|| Instant::from_std(now) + limits::LARGE_KEPT);
+            self.sweep = sweep_large(now).then(|| Instant::from_std(now) + limits::LARGE_KEPT);
         }
     }
 

@@ -194,10 +194,6 @@ pub const LARGE_COUNT: usize = 64;
 /// milliseconds, and what a second has not needed is better with the system.
 pub const LARGE_KEPT: Duration = Duration::from_secs(1);
 
-/// How often a connection that has moved a large payload gives back what waits for too long: once to see what waits, once
-/// to give it back, and once to find nothing.
-pub const LARGE_SWEEPS: u32 = 3;
-
 /// The highest id that a side gives to a call; it then asks for a fresh connection. The distance to the end of
 /// `u32` leaves room for calls that are queued already.
 pub const LAST_ID: u32 = u32::MAX - 65_536;

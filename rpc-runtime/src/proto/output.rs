@@ -245,6 +245,11 @@ impl Output {
             && self.in_hand.is_empty()
     }
 
+    /// Whether the transport has taken all that may leave now; what waits for the peer's credit may not.
+    pub(super) fn is_written(&self) -> bool {
+        !self.has_more() && self.in_hand.is_empty()
+    }
+
     /// Whether there are bytes to hand out.
     pub(super) fn has_more(&self) -> bool {
         !self.control.is_empty()

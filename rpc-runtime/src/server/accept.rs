@@ -29,11 +29,19 @@ pub(super) async fn accept(
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!(%error, address = listener.address(), "cannot accept; trying again");
                 }
-                exhausted();
+                if is_exhausted(&error) {
+                    exhausted();
+                }
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// `ENFILE`, `EMFILE`, `ENOMEM`, `ENOBUFS`, which have no kinds of their own.
+fn is_exhausted(error: &io::Error) -> bool {
+    const ENOBUFS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 105 } else { 55 };
+    matches!(error.raw_os_error(), Some(23 | 24 | 12 | ENOBUFS))
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {
@@ -74,11 +82,17 @@ mod tests {
     /// `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`; `ECONNABORTED`, `ECONNRESET`, `EINTR`.
     const EXHAUSTED: [i32; 4] = [24, 23, 105, 12];
     const PASSING: [i32; 3] = [103, 104, 4];
+    /// `EPERM` (a firewall's word), `ENETUNREACH`: neither of one connection for sure, nor a want of anything.
+    const OTHER: [i32; 2] = [1, 101];
 
     #[tokio::test(start_paused = true)]
     async fn it_outlives_every_error_and_pauses_where_it_must() {
-        let script: Vec<_> =
-            EXHAUSTED.iter().chain(&PASSING).map(|&code| io::Error::from_raw_os_error(code)).collect();
+        let script: Vec<_> = EXHAUSTED
+            .iter()
+            .chain(&OTHER)
+            .chain(&PASSING)
+            .map(|&code| io::Error::from_raw_os_error(code))
+            .collect();
         let total = script.len();
         let mut listener = Scripted { script, asked: 0 };
         let began = tokio::time::Instant::now();
@@ -86,7 +100,7 @@ mod tests {
         let mut told = 0;
         let accepting = accept(&mut listener, |_| links += 1, || told += 1);
         // The scripted listener is always ready after its script, so only the pauses give the timeout its turn.
-        let pauses = limits::ACCEPT_PAUSE * EXHAUSTED.len() as u32;
+        let pauses = limits::ACCEPT_PAUSE * (EXHAUSTED.len() + OTHER.len()) as u32;
         let limited = tokio::time::timeout(pauses - Duration::from_millis(1), accepting).await;
         assert!(limited.is_err());
         assert_eq!(began.elapsed(), pauses - Duration::from_millis(1));

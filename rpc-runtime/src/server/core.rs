@@ -95,6 +95,7 @@ impl Core {
     /// that is in use begins with `C1` (docs/PROTOCOL.md, section 2).
     pub(super) fn serve(self: &Arc<Self>, link: Link, address: &str) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.count.send_modify(|all| *all += 1);
         let lifecycle = Arc::new(Member { core: Arc::clone(self), number });
         let peer = if link.peer().is_empty() {
             Arc::from(address)
@@ -112,7 +113,6 @@ impl Core {
             let gives_way = if too_many { connections.oldest_stranger() } else { None };
             (gives_way, connections.is_draining)
         };
-        self.count.send_modify(|all| *all += 1);
         self.tell(|observer| observer.connection_opened());
         if let Some(stranger) = gives_way {
             let is_new = Arc::ptr_eq(&stranger, &shared);
@@ -302,20 +302,25 @@ impl Lifecycle for Member {
         if let Some(ConnectionError::Peer(fault)) = error {
             tracing::warn!(%fault, "a peer broke the protocol");
         }
-        let was_open = {
+        let shared = {
             let mut connections = self.core.connections.lock();
             connections.strangers.remove(&self.number);
-            connections.open.remove(&self.number).is_some()
+            connections.open.remove(&self.number)
         };
-        if was_open {
-            self.core.count.send_modify(|all| *all -= 1);
-        }
+        drop(shared);
         self.core.tell(|observer| observer.connection_closed());
     }
 
     /// A server calls its clients through channels that do not outlive their connections: nothing can be sent again.
     fn oneway_failed(&self, failed: Failed) {
         tracing::debug!(error = %failed.error, "a oneway call to a client failed");
+    }
+}
+
+impl Drop for Member {
+    /// The connection's task is over, its farewell included: a server that ends before would cut off its last answers.
+    fn drop(&mut self) {
+        self.core.count.send_modify(|all| *all -= 1);
     }
 }
 

@@ -124,7 +124,7 @@ impl Connection {
     pub fn handle_written(&mut self, bytes: usize, now: Instant) {
         self.output.wrote(bytes);
         self.outbound.handle_written(self.output.written(), &mut self.events);
-        if self.progress.wrote(bytes, self.output.is_empty()) {
+        if self.progress.wrote(bytes, self.output.is_written()) {
             self.keepalive.moved(now);
         }
         self.settle(now);

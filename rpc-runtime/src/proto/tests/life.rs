@@ -126,6 +126,26 @@ fn a_write_that_crawls_closes_and_one_that_goes_on_does_not() {
 }
 
 #[test]
+fn a_payload_that_waits_for_its_grant_is_no_write_that_stands_still() {
+    let mut pair = Pair::with(Config { keepalive: None, ..Config::default() }, Config::default());
+    pair.drive();
+    let now = pair.now;
+    pair.client.try_call(&vec![0; 1 << 20], 1_000 * SECOND, now).unwrap();
+    // All that may leave without a grant is taken, its last few bytes after the transport was full for a moment.
+    let mut given = 0;
+    while let Some(segment) = pair.client.machine.poll_transmit(now) {
+        given += segment.len();
+    }
+    pair.client.machine.handle_written(given - 100, now);
+    pair.client.machine.handle_blocked(now);
+    pair.client.machine.handle_written(100, now);
+    pair.now += 2 * limits::WRITE_STALL;
+    let now = pair.now;
+    pair.client.machine.handle_timeout(now);
+    assert!(pair.client.machine.takes_calls(), "{:?}", pair.client.machine.poll_timeout());
+}
+
+#[test]
 fn a_frame_that_begins_and_does_not_go_on_closes() {
     let mut pair = Pair::new();
     pair.inject(&[0, 0, 1, 0, 0x03, 0]);
