@@ -87,6 +87,11 @@ impl Who {
         }
     }
 
+    /// Whether it is `*`, which in a denial is everybody.
+    pub(super) fn is_all(&self) -> bool {
+        self.0 == "*"
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.0
     }

@@ -9,7 +9,8 @@ use crate::policy::access::reason::Reason;
 ///
 /// **Methods** are `Service.method`, all of a service `Service.*`, or all `*`. **Callers** are a
 /// [name](Identity::is) of theirs, URIs that begin alike `spiffe://shop/*`, those with a role `role:clerk`, or all that have
-/// proved who they are, `*`.
+/// proved who they are, `*`. In a denial `*` is everybody, those included who have proved nothing: whoever may not come with a
+/// name does not get in without one.
 ///
 /// URIs that begin alike are cut behind a `/` or a `:`, so that `spiffe://shop/*` is not `spiffe://shop.evil/*`. DNS names are
 /// compared whole: their ends say whose they are, not their beginnings.
@@ -99,7 +100,7 @@ impl Rules {
     pub fn decide<'a>(&'a self, method: &str, roles: &'a [&'a str], caller: Option<&Identity>) -> Reason<'a> {
         let mut allowed = None;
         for rule in self.rules.iter().filter(|rule| rule.methods.has(method)) {
-            let Some(caller) = self.find(&rule.callers, caller) else { continue };
+            let Some(caller) = self.find(rule, caller) else { continue };
             let methods = rule.methods.text();
             if !rule.allows {
                 return Reason::Denied { methods, caller };
@@ -117,10 +118,11 @@ impl Rules {
     }
 
     /// Which of the callers of a rule this one is, as the rule writes it.
-    fn find<'a>(&self, callers: &'a Callers, caller: Option<&Identity>) -> Option<&'a str> {
-        match (callers, caller) {
+    fn find<'a>(&self, rule: &'a Rule, caller: Option<&Identity>) -> Option<&'a str> {
+        match (&rule.callers, caller) {
             (Callers::Anybody, _) => Some(ANYBODY),
-            (Callers::Some(_), None) => None,
+            (Callers::Some(_), None) if rule.allows => None,
+            (Callers::Some(some), None) => some.iter().find(|who| who.is_all()).map(Who::text),
             (Callers::Some(some), Some(caller)) => {
                 let found = some.iter().find(|who| who.is(caller, |role| self.has_role(caller, role)));
                 found.map(Who::text)
@@ -223,6 +225,22 @@ mod tests {
         let open = Rules::new().allow_anybody("*").unwrap();
         assert!(!open.decide("Till.refund", &["clerk"], None).allows(), "it is not the very method");
         assert!(open.allow_anybody("Till.refund").unwrap().decide("Till.refund", &["clerk"], None).allows());
+    }
+
+    #[test]
+    fn a_denial_of_all_is_of_those_too_who_have_proved_nothing() {
+        let rules = Rules::new()
+            .allow_anybody("Till.*")
+            .and_then(|rules| rules.deny("Till.drain", ["*"]))
+            .and_then(|rules| rules.deny("Till.pay", ["user:*", "role:clerk"]))
+            .unwrap();
+        let decide = |method, caller| rules.decide(method, &[], caller).to_string();
+        let ada = Identity::new(["user:ada"]);
+        for caller in [None, Some(&ada)] {
+            assert_eq!(decide("Till.drain", caller), "the rule `Till.drain` for `*` denies it");
+        }
+        assert_eq!(decide("Till.pay", Some(&ada)), "the rule `Till.pay` for `user:*` denies it");
+        assert_eq!(decide("Till.pay", None), "the rule `Till.*` for `anybody` allows it");
     }
 
     #[test]
