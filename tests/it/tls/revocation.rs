@@ -8,7 +8,7 @@ use rcgen::{
     SerialNumber, date_time_ymd,
 };
 use traitwire::tls::{CertifiedKey, ClientTls, Reloaded, RevocationLists, Roots, ServerTls, TlsError};
-use traitwire::{Channel, RpcError};
+use traitwire::{Channel, RpcError, Server};
 
 use super::super::support::call;
 use super::serving::{folder, serve};
@@ -128,6 +128,39 @@ async fn a_certificate_of_whose_ca_there_is_no_list_that_counts_is_refused() {
         let told = failed.recv().await.unwrap();
         assert!(told.contains(expected), "{told}");
     }
+}
+
+/// How binding a server with these settings fails.
+async fn unbound(tls: ServerTls) -> String {
+    Server::builder().tls(tls).bind("tls://127.0.0.1:0").await.err().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn of_one_ca_there_is_one_list() {
+    let (ca, other) = (Authority::new("ca"), Authority::new("other"));
+    let bytes = |list: rcgen::CertificateRevocationList| RevocationLists::bytes(list.der());
+    let tls = |lists| ServerTls::new(ca.issue(1)).require_clients(ca.roots()).revocation_lists(lists);
+    // Only one of them would count, and 9 or 3 would get in.
+    let error = unbound(tls(bytes(ca.list(&[3], LATER)).and(bytes(ca.list(&[9], LATER))))).await;
+    assert!(error.contains("there are two of one CA (\"CN=ca\")"), "{error}");
+    let (uri, _) = serve(tls(bytes(ca.list(&[9], LATER)).and(bytes(other.list(&[], LATER))))).await;
+    connect(&uri, &ca, &ca.issue(3)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_chooses_among_clients_and_asks_none_gets_no_server() {
+    let ca = Authority::new("ca");
+    let tls = ServerTls::new(ca.issue(1));
+    let lists = RevocationLists::bytes(ca.list(&[], LATER).der());
+    for (tls, name) in [
+        (tls.clone().only_clients(["spiffe://shop/3"]), "only_clients"),
+        (tls.clone().revocation_lists(lists.clone()), "revocation_lists"),
+    ] {
+        let error = unbound(tls).await;
+        assert!(error.contains(&format!("`{name}` chooses among clients")), "{error}");
+        assert!(error.contains("add `require_clients` or `ask_clients`"), "{error}");
+    }
+    serve(tls.ask_clients(ca.roots()).only_clients(["spiffe://shop/3"]).revocation_lists(lists)).await;
 }
 
 #[tokio::test]

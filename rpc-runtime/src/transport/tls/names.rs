@@ -10,11 +10,17 @@ use crate::call::Identity;
 pub(super) fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     // What stands where a URI should and is none, and so might be taken for a DNS name, is no name at all; and no
-    // certificate says what is the kernel's to say.
-    let uris = certificate.valid_uri_names().filter(|uri| uri.contains(':') && !uri.starts_with("unix:"));
+    // certificate says what is the kernel's to say, or an issuer's of tokens.
+    let is_ours = |uri: &str| ["unix:", "jwt:"].iter().any(|scheme| uri.starts_with(scheme));
+    let uris = certificate.valid_uri_names().filter(|uri| uri.contains(':') && !is_ours(uri));
     let names = uris.chain(certificate.valid_dns_names());
     let subject = Subject::read(certificate.subject());
     Some(Identity::new(names).with_subject(subject.text, subject.common_name))
+}
+
+/// A distinguished name for people, without its outer tag.
+pub(super) fn subject(name: &[u8]) -> String {
+    Subject::read(name).text
 }
 
 /// A distinguished name, as people read it.

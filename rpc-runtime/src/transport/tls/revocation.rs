@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
+use webpki::{BorrowedCertRevocationList, CertRevocationList};
 
-use crate::transport::tls::TlsError;
 use crate::transport::tls::source::Source;
+use crate::transport::tls::{TlsError, names};
 
 /// Certificates that have been revoked before their time: lists (CRLs, RFC 5280) that their CAs have signed.
 ///
@@ -15,6 +16,9 @@ use crate::transport::tls::source::Source;
 /// if it has issued what is shown: a certificate of whose CA there is none is refused, because nobody would notice that a file
 /// was forgotten. So is one whose CA's list is out of date, since whoever can keep a new list from coming could undo a
 /// revocation. Publish lists well before the old ones end.
+///
+/// Of one CA there is one list, or one for each of its distribution points. Two that are for the same certificates are refused, since
+/// only one of them would count: replace the old list, and do not put the new one beside it.
 ///
 /// ```no_run
 /// use traitwire::tls::{CertifiedKey, RevocationLists, Roots, ServerTls};
@@ -54,7 +58,7 @@ impl RevocationLists {
         &self,
         contents: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-        let mut lists = Vec::new();
+        let mut lists: Vec<CertificateRevocationListDer<'static>> = Vec::new();
         for (source, bytes) in self.sources.iter().zip(contents) {
             let what = || source.name("revocation list");
             // DER begins with a sequence, PEM with text.
@@ -70,6 +74,34 @@ impl RevocationLists {
                 return Err(TlsError::Nothing { what: what(), wanted: "revocation list in PEM or DER" });
             }
         }
+        check_one_each(&lists)?;
         Ok(lists)
     }
+}
+
+/// Of two lists for the same certificates webpki looks at the first one only, and what the other one revokes would be taken.
+fn check_one_each(lists: &[CertificateRevocationListDer<'_>]) -> Result<(), TlsError> {
+    // One that cannot be read is told of where lists are put to use, with its fault.
+    let read = lists.iter().filter_map(|list| BorrowedCertRevocationList::from_der(list).ok());
+    let read: Vec<_> = read.map(CertRevocationList::from).collect();
+    let is_same = |one: &CertRevocationList<'_>, other: &CertRevocationList<'_>| {
+        let points = (one.issuing_distribution_point(), other.issuing_distribution_point());
+        // Without a distribution point a list is for all that its CA has issued.
+        let overlap = match points {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        one.issuer() == other.issuer() && overlap
+    };
+    for (at, one) in read.iter().enumerate() {
+        if read[..at].iter().any(|other| is_same(one, other)) {
+            let issuer = names::subject(one.issuer());
+            let fault = format!(
+                "there are two of one CA ({issuer:?}) for the same certificates, and only the first would count: \
+                 keep the newest one"
+            );
+            return Err(TlsError::unusable("the revocation lists", &fault));
+        }
+    }
+    Ok(())
 }

@@ -66,14 +66,15 @@ impl ServerTls {
     }
 
     /// Takes only clients with one of these [names](crate::Identity::is) in their certificates. Clients without any are
-    /// taken still where they are only [asked](Self::ask_clients).
+    /// taken still where they are only [asked](Self::ask_clients). Where none is asked, the server does not start.
     #[must_use]
     pub fn only_clients<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         self.with(|settings| settings.only = names.into_iter().map(Into::into).collect())
     }
 
     /// Refuses clients whose certificates these lists revoke, and those of whose CAs there is
-    /// [no list](RevocationLists) that counts. Connections that a client has already go on.
+    /// [no list](RevocationLists) that counts. Connections that a client has already go on. Where none is asked for a
+    /// certificate, the server does not start.
     #[must_use]
     pub fn revocation_lists(self, lists: RevocationLists) -> Self {
         self.with(|settings| settings.revoked = Some(lists))
@@ -213,7 +214,10 @@ impl ServerSettings {
         &self,
         mut contents: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let Some(roots) = self.clients.roots() else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+        let Some(roots) = self.clients.roots() else {
+            self.check_nobody_is_chosen()?;
+            return Ok(WebPkiClientVerifier::no_client_auth());
+        };
         let roots = Arc::new(roots.parse(&mut contents)?);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
         let builder = match self.clients {
@@ -231,6 +235,19 @@ impl ServerSettings {
             error => TlsError::unusable("the roots", &error),
         })?;
         Ok(if self.only.is_empty() { webpki } else { Arc::new(OnlyClients::new(webpki, self.only.clone())) })
+    }
+}
+
+impl ServerSettings {
+    /// Who chooses among clients, and asks none for a certificate, would take them all.
+    fn check_nobody_is_chosen(&self) -> Result<(), TlsError> {
+        let chosen = [("only_clients", !self.only.is_empty()), ("revocation_lists", self.revoked.is_some())];
+        let Some((name, _)) = chosen.into_iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
+        let fault = format!(
+            "`{name}` chooses among clients by their certificates, and no client is asked for one: \
+             add `require_clients` or `ask_clients`"
+        );
+        Err(TlsError::unusable("the settings", &fault))
     }
 }
 
