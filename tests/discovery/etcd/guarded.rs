@@ -50,7 +50,11 @@ async fn over_tls_with_a_user_and_a_password() {
     let served = calculator(|server| server.register_with(registrar)).await;
     let mut watched = Watched::new(root.open(address).unwrap());
     watched.until(&[&served.address]).await;
-    // A token does not live longer than its etcd.
+    // A token does not live longer than its etcd. What was written after the login, and is on disk, keeps the login itself from
+    // being read again from etcd's log; else it would know the token still.
+    let writer = root.registrar(&format!("{}?transport=tls", daemon.uri("/other"))).unwrap();
+    writer.register(&["A".to_owned(), "B".to_owned(), "C".to_owned()], &endpoint).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
     daemon.kill();
     daemon.start().await;
     let registrar = root.registrar(&format!("{}?transport=tls", daemon.uri("/prod"))).unwrap();

@@ -38,7 +38,21 @@ impl EtcdError {
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_unauthenticated: false }
     }
+
+    /// Whether etcd does not know the token, or not any more.
+    pub(super) const fn is_unauthenticated(&self) -> bool {
+        self.is_unauthenticated
+    }
+
+    /// What etcd says to a token that it does not know (any more).
+    fn refused(text: String) -> Self {
+        let is_unauthenticated = STALE.iter().any(|words| text.contains(words));
+        Self { text, is_unauthenticated }
+    }
 }
+
+/// The words for a token that is no longer good. The second ones come as an invalid argument, when users or roles have changed.
+const STALE: [&str; 2] = ["invalid auth token", "revision of auth store is old"];
 
 impl From<HttpError> for EtcdError {
     fn from(error: HttpError) -> Self {
@@ -217,7 +231,13 @@ impl Gateway {
         let answer: Streamed<Leased> = self.ask("/v3/lease/keepalive", &body).await?;
         match (answer.result, answer.error) {
             (Some(leased), _) => Ok(leased.ttl.0 > 0),
-            (None, error) => Err(refusal(&error.unwrap_or_default())),
+            (None, error) => {
+                let refused = refusal(&error.unwrap_or_default());
+                if refused.is_unauthenticated {
+                    self.forget_token();
+                }
+                Err(refused)
+            }
         }
     }
 
@@ -237,10 +257,9 @@ impl Gateway {
         } });
         let token = self.token().await?;
         let answer = self.http.open("/v3/watch", token.as_deref(), body.to_string().into_bytes()).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            self.token.lock().take();
-        }
         if answer.status() != StatusCode::OK {
+            // Why is in the body, which is not worth reading: to log in again does no harm.
+            self.forget_token();
             return Err(EtcdError::new(format!("{}: it answers {}", self.http.host(), answer.status())));
         }
         Ok(Watch { body: answer.into_body(), buffer: BytesMut::new() })
@@ -251,7 +270,7 @@ impl Gateway {
         match self.ask_as(path, token.as_deref(), body).await {
             // A token is good for five minutes, or until etcd is started again.
             Err(error) if error.is_unauthenticated && self.user.is_some() => {
-                self.token.lock().take();
+                self.forget_token();
                 let token = self.token().await?;
                 self.ask_as(path, token.as_deref(), body).await
             }
@@ -281,6 +300,11 @@ impl Gateway {
         Err(refused)
     }
 
+    /// Logs in again before the next request. A watch needs it: it is opened well, and cancelled when its token is not known.
+    pub(super) fn forget_token(&self) {
+        self.token.lock().take();
+    }
+
     /// What etcd has given for the password, if there is one.
     async fn token(&self) -> Result<Option<String>, EtcdError> {
         #[derive(Default, Deserialize)]
@@ -303,13 +327,17 @@ impl Gateway {
     }
 }
 
+/// gRPC's code.
+const UNAUTHENTICATED: u64 = 16;
+
 /// The words of an answer that says what is wrong.
 fn refusal(answer: &Value) -> EtcdError {
     let text = ["message", "error"].iter().find_map(|key| answer.get(key)?.as_str());
     let code = ["grpc_code", "code"].iter().find_map(|key| answer.get(key)?.as_u64());
     let text = text.map_or_else(|| format!("etcd refuses: {answer}"), |text| format!("etcd refuses: {text}"));
-    let is_unauthenticated = code == Some(16) || text.contains("invalid auth token");
-    EtcdError { text, is_unauthenticated }
+    let mut refused = EtcdError::refused(text);
+    refused.is_unauthenticated |= code == Some(UNAUTHENTICATED);
+    refused
 }
 
 /// What changes, message by message.
@@ -371,7 +399,15 @@ mod tests {
         assert!(!watched.canceled && watched.compact_revision == Number(0));
         let wrong = serde_json::from_str::<Range>(r#"{"kvs":[{"key":"!"}]}"#).unwrap_err().to_string();
         assert!(wrong.contains("symbol") || wrong.contains("byte"), "{wrong}");
-        let refused = refusal(&json!({ "error": "etcdserver: invalid auth token", "code": 16 }));
-        assert!(refused.is_unauthenticated && refused.to_string().contains("invalid auth token"));
+        for (text, code, expected) in [
+            ("etcdserver: invalid auth token", 2, true),
+            ("etcdserver: revision of auth store is old", 3, true),
+            ("something", 16, true),
+            ("etcdserver: permission denied", 7, false),
+        ] {
+            let refused = refusal(&json!({ "error": text, "code": code }));
+            assert_eq!(refused.is_unauthenticated, expected, "{text}");
+            assert!(refused.to_string().contains(text), "{refused}");
+        }
     }
 }

@@ -38,6 +38,9 @@ impl Discovery for EtcdSource {
             let mut follower = Follower { name, prefix, gateway, view: View::default() };
             loop {
                 let Err(error) = follower.follow(&mut feed).await;
+                if error.is_unauthenticated() {
+                    follower.gateway.forget_token();
+                }
                 let text = format!("{}: {error}", follower.name);
                 feed.fail(DiscoveryError::new(text).with_source(error)).await;
             }
@@ -166,6 +169,8 @@ impl Follower {
             return Ok(Next::Resync);
         }
         if watched.canceled {
+            // Perhaps for its token, which an etcd that was started again does not know: the words for that differ by version.
+            self.gateway.forget_token();
             let reason = watched.cancel_reason;
             return Err(EtcdError::new(format!("etcd has ended the watch: {reason}")));
         }
