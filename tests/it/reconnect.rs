@@ -28,7 +28,7 @@ async fn an_address_where_nobody_listens_is_an_error_at_once() {
 
 #[tokio::test]
 async fn addresses_that_nothing_takes_are_told_apart() {
-    let error = Channel::connect("dns://x").await.unwrap_err();
+    let error = Channel::connect("pigeon://x").await.unwrap_err();
     assert_eq!(error.code(), Code::INVALID_ARGUMENT);
     assert!(error.message().contains("`tcp://`"), "{error}");
 }

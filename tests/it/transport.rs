@@ -178,7 +178,7 @@ async fn a_call_whose_time_runs_out_says_what_it_went_into() {
         (
             "connecting",
             2,
-            "1.2s resolving `connecting`, 300.0ms connecting to connecting-1 (1 of 2), 500.0ms connecting to connecting-2 (2 of 2)",
+            "1.2s resolving `connecting`, 250.0ms connecting to connecting-1 (1 of 2), 550.0ms connecting to connecting-2 (2 of 2)",
         ),
         ("silent", 4, "2.5s waiting for the peer's HELLO; before that 1.5s waiting for a connection"),
         (
@@ -211,5 +211,5 @@ async fn an_attempt_that_takes_too_long_says_where_it_was() {
         error.message().starts_with("no connection within 2s (`connect_timeout`): 1.2s resolving"),
         "{error}"
     );
-    assert!(error.message().ends_with("500.0ms connecting to connecting-2 (2 of 2)"), "{error}");
+    assert!(error.message().ends_with("550.0ms connecting to connecting-2 (2 of 2)"), "{error}");
 }

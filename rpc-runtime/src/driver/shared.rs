@@ -17,9 +17,9 @@ use tokio::runtime::Handle;
 use crate::call::{Origin, Reclaim, Tail};
 use crate::driver::clock;
 use crate::driver::core::{Core, Failed};
+use crate::driver::panics::discard;
 use crate::driver::places::{Ended, Left, Look, Ticket};
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
-use crate::driver::work::discard;
 use crate::proto::{Body, CallRef, Connection, ConnectionError, OutgoingCall, Received, Untaken};
 
 /// Drops the application's buffers that have left. That may run the application's code, so it comes last, and its panics are

@@ -15,6 +15,7 @@ use crate::call::{
 use crate::driver::answer::{into_answer, into_end};
 use crate::driver::clock;
 use crate::driver::dispatch::{Dispatch, Finish};
+use crate::driver::panics::discard;
 use crate::driver::shared::Shared;
 use crate::driver::stop::StopSignal;
 use crate::driver::streams::{Pump, Pumped, Whose};
@@ -300,13 +301,6 @@ fn span(context: &Context) -> Span {
         rpc.method = context.method(),
         network.peer.address = context.peer().map(Peer::address),
     )
-}
-
-/// Drops what a panic carries, which may panic as well; what that one carries is leaked rather than tried again.
-pub(crate) fn discard(panic: Box<dyn Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(again);
-    }
 }
 
 impl Future for Work {
