@@ -25,8 +25,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const SERVERS: usize = 3;
 const GRACE_MS: &str = "drain_grace_ms=1000";
-/// Between two restarts: the others are to be back first.
-const REST: Duration = Duration::from_millis(500);
+/// Between two restarts: the clients are to be back first, whose second attempt to connect comes after a second and whose third
+/// after 1.6 more.
+const REST: Duration = Duration::from_secs(3);
 /// What part of the calls that may be retried may fail: one of ten thousand.
 const MAY_FAIL: f64 = 0.0001;
 

@@ -164,6 +164,8 @@ impl Reading {
         match self.holding.heard(endpoints, now) {
             Ok(()) => {
                 self.heard = Some(now);
+                // At once, if it counts at once: nobody is to see that a list was heard, and not the list.
+                self.put_in_force(now);
                 self.tell(None);
             }
             Err(error) => self.tell(Some(error)),
@@ -176,11 +178,19 @@ impl Reading {
         self.tell(Some(error));
     }
 
+    /// What has waited long enough counts from now on; says whether anything does.
+    fn put_in_force(&mut self, now: Instant) -> bool {
+        let is_new = self.holding.take(now).is_some();
+        if is_new {
+            self.save_due = Some(self.saved.map_or(now, |saved| saved + limits::COLD_START));
+        }
+        is_new
+    }
+
     /// What time has made due.
     async fn when_due(&mut self) {
         let now = now();
-        if self.holding.take(now).is_some() {
-            self.save_due = Some(self.saved.map_or(now, |saved| saved + limits::COLD_START));
+        if self.put_in_force(now) {
             let problem = self.known.borrow().problem.as_deref().cloned();
             self.tell(problem);
         }
