@@ -241,7 +241,11 @@ impl Reading {
         for endpoint in &**self.holding.known() {
             text += &format!("{endpoint}\n");
         }
-        if let Err(error) = cache.write(text.into_bytes()).await {
+        let (bytes, most) = (text.len() as u64, limits::COLD_START_BYTES);
+        if bytes > most {
+            let file = cache.path().display();
+            tracing::warn!(%file, bytes, most, "a list of endpoints is too long to be kept on disk: the one before stays");
+        } else if let Err(error) = cache.write(text.into_bytes()).await {
             tracing::warn!(file = %cache.path().display(), %error, "a list of endpoints cannot be kept on disk");
         }
     }

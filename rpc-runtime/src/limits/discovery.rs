@@ -26,7 +26,7 @@ pub const DEBOUNCES: u32 = 10;
 /// written at most.
 pub const COLD_START: Duration = Duration::from_secs(1);
 
-/// The longest list on disk, in bytes: 65,536 endpoints of 256 bytes.
+/// The longest list on disk, in bytes: 65,536 endpoints of 256 bytes. A longer one is not written, since it would not be read.
 pub const COLD_START_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How often a file with endpoints is looked at: a read of a few kilobytes, which nobody notices once a second.
@@ -106,7 +106,8 @@ pub const REGISTRY_GRACE: Duration = Duration::from_secs(30);
 /// How long changes of a registry may be in memory alone.
 pub const REGISTRY_SAVE: Duration = Duration::from_millis(500);
 
-/// The largest file of a registry, in bytes: 65,536 leases of a kilobyte.
+/// The largest file of a registry, in bytes: 65,536 leases of a kilobyte. A registry takes no lease that would not fit, so that it
+/// can always read what it has written.
 pub const REGISTRY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How often those who watch hear of a registry in which nothing changes: a third of the time after which they give it up.

@@ -151,8 +151,13 @@ async fn keep(inner: Arc<Inner>) {
             save_at.get_or_insert(now + limits::REGISTRY_SAVE);
         }
         if save_at.is_some_and(|due| due <= now) {
-            (save_at, saved) = (None, latest);
-            inner.save().await;
+            save_at = None;
+            if inner.save().await {
+                saved = latest;
+            } else {
+                // A full disk is not asked twice a second, and not left at that either.
+                save_at = Some(now + limits::REGISTRY_BEAT);
+            }
         }
         let next_end = inner.table.lock().next_end();
         let settles = (!has_settled).then_some(inner.settled);
@@ -171,12 +176,15 @@ impl Inner {
         now >= self.settled
     }
 
-    async fn save(&self) {
-        let Some(snapshot) = &self.snapshot else { return };
+    /// True if there is nothing that is not kept.
+    async fn save(&self) -> bool {
+        let Some(snapshot) = &self.snapshot else { return true };
         let text = saved::text(self.table.lock().leases());
-        if let Err(error) = snapshot.write(text.into_bytes()).await {
+        let kept = snapshot.write(text.into_bytes()).await;
+        if let Err(error) = &kept {
             tracing::error!(file = %snapshot.path().display(), %error, "the registry cannot keep what it knows");
         }
+        kept.is_ok()
     }
 }
 

@@ -7,6 +7,7 @@ use futures::StreamExt;
 
 use crate::call::{Caller, RpcError};
 use crate::discovery::{Discovery, DiscoveryError, DiscoveryScheme, Endpoint, Feed, Updates};
+use crate::limits;
 use crate::registry::service::{Change, RegistryClient};
 
 /// `registry://host:port/Service`, and how the registry is reached: over TCP, or as `?transport=tls` says.
@@ -127,6 +128,9 @@ async fn follow<C: Caller>(
         match change {
             Ok(change) => {
                 apply(known, change);
+                if let Err(error) = bound(known) {
+                    return error;
+                }
                 feed.say(known.values().cloned().collect()).await;
             }
             Err(error) => return failed(error.to_string()),
@@ -142,6 +146,16 @@ fn apply(known: &mut Endpoints, change: Change) {
     }
     change.gone.iter().for_each(|address| drop(known.remove(address)));
     known.extend(change.set.into_iter().map(|endpoint| (endpoint.address().to_owned(), endpoint)));
+}
+
+/// Forgets a list that is longer than one can be: whoever says so many could fill the memory. What was said before stays in force.
+fn bound(known: &mut Endpoints) -> Result<(), DiscoveryError> {
+    let (count, most) = (known.len(), limits::ENDPOINTS);
+    if count > most {
+        known.clear();
+        return Err(DiscoveryError::new(format!("the registry says {count} endpoints, more than {most}")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -181,5 +195,21 @@ mod tests {
         assert_eq!(addresses(&known), "23");
         apply(&mut known, Change { whole: true, set: vec![c], settled: true, ..Change::default() });
         assert_eq!(addresses(&known), "3");
+    }
+
+    #[test]
+    fn more_endpoints_than_there_can_be_are_forgotten() {
+        let mut known = Endpoints::new();
+        let some = |from: usize| {
+            let made = |at| Endpoint::new(&format!("h{at}:1")).unwrap();
+            Change { set: (from..from + limits::ENDPOINTS / 2).map(made).collect(), ..Change::default() }
+        };
+        for from in [0, limits::ENDPOINTS / 2] {
+            apply(&mut known, some(from));
+            bound(&mut known).unwrap();
+        }
+        apply(&mut known, some(limits::ENDPOINTS));
+        let error = bound(&mut known).unwrap_err().to_string();
+        assert!(error.contains("98304 endpoints, more than 65536") && known.is_empty(), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::discovery::Endpoint;
 use crate::limits;
+use crate::registry::saved;
 use crate::registry::service::RegistryError;
 
 /// One registration: an endpoint, and what is to be had there.
@@ -20,6 +21,8 @@ pub(super) struct Lease {
 struct Held {
     lease: Lease,
     until: Instant,
+    /// What it takes in a file, at most.
+    bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +42,8 @@ pub(super) struct Table {
     ends: BTreeSet<(Instant, u64)>,
     /// All entries of all services.
     entries: usize,
+    /// What all leases take in a file, at most: what is kept must fit what is read.
+    bytes: u64,
 }
 
 impl Table {
@@ -70,6 +75,7 @@ impl Table {
     pub(super) fn end(&mut self, number: u64) -> bool {
         let Some(held) = self.held.remove(&number) else { return false };
         self.ends.remove(&(held.until, number));
+        self.bytes -= held.bytes;
         for service in &held.lease.services {
             self.remove(service, held.lease.endpoint.address());
         }
@@ -128,8 +134,9 @@ impl Table {
     }
 
     fn hold(&mut self, number: u64, lease: Lease, now: Instant) {
-        let until = now + lease.ttl;
-        self.held.insert(number, Held { lease, until });
+        let (until, bytes) = (now + lease.ttl, saved::most_bytes(&lease));
+        self.bytes += bytes;
+        self.held.insert(number, Held { lease, until, bytes });
         self.ends.insert((until, number));
     }
 
@@ -177,6 +184,9 @@ impl Table {
         }
         if self.entries + entries > limits::ENDPOINTS {
             return Err(full("entries", limits::ENDPOINTS));
+        }
+        if self.bytes + saved::most_bytes(lease) > limits::REGISTRY_BYTES - saved::HEADLINE_BYTES {
+            return Err(full("bytes of leases", limits::REGISTRY_BYTES as usize));
         }
         Ok(())
     }

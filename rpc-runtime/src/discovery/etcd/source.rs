@@ -113,7 +113,7 @@ impl Follower {
             }
         }
         self.view.replace(&self.name, &self.prefix, header.unwrap_or_default(), all, now());
-        Ok(())
+        self.view.bound()
     }
 
     /// What the watch says first: that it is there, and of which etcd.
@@ -175,6 +175,7 @@ impl Follower {
             return Err(EtcdError::new(format!("etcd has ended the watch: {reason}")));
         }
         self.view.apply(&self.name, &self.prefix, watched.events);
+        self.view.bound()?;
         if !watched.created {
             // The revision of the first message is etcd's own, which may be beyond events that are still to come.
             self.view.revision = self.view.revision.max(watched.header.revision);
@@ -226,7 +227,8 @@ impl View {
         let before = std::mem::take(&mut self.endpoints);
         if self.cluster != Number(0) && self.is_of_another(header) {
             tracing::warn!(source = name, "etcd has lost what it knew: what was known stays for a while");
-            self.ghosts = before;
+            // Those of a loss before this one are waited for as well.
+            self.ghosts.extend(before);
             self.ghosts_until = Some(now + limits::ETCD_GRACE);
         }
         for kv in all {
@@ -246,6 +248,17 @@ impl View {
                 self.set(name, prefix, event.kv);
             }
         }
+    }
+
+    /// Forgets more than there can be, so that whoever writes to etcd cannot fill the memory here. What was said before stays in
+    /// force.
+    fn bound(&mut self) -> Result<(), EtcdError> {
+        let (count, most) = (self.endpoints.len().max(self.ghosts.len()), limits::ENDPOINTS);
+        if count > most {
+            *self = Self::default();
+            return Err(EtcdError::new(format!("etcd has {count} endpoints there, more than {most}")));
+        }
+        Ok(())
     }
 
     /// Takes an entry in. What cannot be read changes nothing: the word that was good is better than none.
@@ -325,8 +338,24 @@ mod tests {
         assert_eq!(addresses(&view), "3 1");
         view.forget(start + limits::ETCD_GRACE);
         assert_eq!((addresses(&view).as_str(), view.is_new), ("3", true));
+        // A second loss before the first is over forgets nobody either.
+        view.replace("etcd", "/p/", header(3, 2), vec![], start);
+        view.replace("etcd", "/p/", header(4, 2), vec![kv("/p/c", "h:5")], start);
+        assert_eq!(addresses(&view), "5 3");
+        view.forget(start + limits::ETCD_GRACE);
+        view.replace("etcd", "/p/", header(2, 7), vec![], start);
+        view.forget(start + limits::ETCD_GRACE);
         // Only a loss makes ghosts: what a compacted etcd has no more is gone.
-        view.replace("etcd", "/p/", header(2, 7), vec![kv("/p/d", "h:4")], start);
+        view.replace("etcd", "/p/", header(2, 8), vec![kv("/p/d", "h:4")], start);
         assert_eq!(addresses(&view), "4");
+    }
+
+    #[test]
+    fn more_than_there_can_be_is_forgotten() {
+        let mut view = View::default();
+        let many = (0..=limits::ENDPOINTS).map(|at| kv(&format!("/p/{at}"), "h:1")).collect();
+        view.replace("etcd", "/p/", header(1, 5), many, now());
+        assert!(view.bound().unwrap_err().to_string().contains("65537 endpoints there, more than 65536"));
+        assert!(view.endpoints.is_empty() && !view.is_whole);
     }
 }

@@ -66,6 +66,29 @@ fn limits_are_named() {
     table.register(u64::MAX, lease(&["S0"], "h:1", 1), now).unwrap();
 }
 
+#[test]
+fn what_is_kept_can_always_be_read() {
+    let (mut table, now) = (Table::default(), now());
+    let large = |port: u64| {
+        let mut lease = lease(&["A"], &format!("h:{port}"), 1);
+        lease.endpoint = lease.endpoint.with_tag("k", &"v".repeat(limits::ENDPOINT_TEXT - 64));
+        lease
+    };
+    let refused = |lease, number, table: &mut Table| table.register(number, lease, now).err();
+    let (count, error) =
+        (1..).find_map(|at| refused(large(at), at, &mut table).map(|error| (at, error))).unwrap();
+    assert_eq!(error, RegistryError::Full("it takes 67108864 bytes of leases".to_owned()));
+    assert!((16_000..17_000).contains(&count), "{count}");
+    let text = saved::text(table.leases());
+    assert!(
+        text.len() as u64 <= limits::REGISTRY_BYTES
+            && saved::leases(&text).unwrap().len() as u64 == count - 1
+    );
+    // What ends makes room.
+    table.end(1);
+    assert_eq!(refused(large(count), count, &mut table), None);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Register(Vec<u8>, u8, u64),
@@ -126,6 +149,7 @@ proptest! {
             }
             prop_assert_eq!(table.entries, model.len());
             prop_assert_eq!(table.held.len(), table.ends.len());
+            prop_assert_eq!(table.bytes, table.held.values().map(|held| held.bytes).sum::<u64>());
         }
     }
 }
