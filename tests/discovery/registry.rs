@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
-use traitwire::discovery::{Discovery, DiscoveryScheme};
-use traitwire::registry::{Node, NodeBuilder, RegistryClient, RegistryScheme, RegistryServer};
+use traitwire::discovery::{Discovery, DiscoveryScheme, Endpoint, Registrar};
+use traitwire::registry::{Node, NodeBuilder, Registered, RegistryClient, RegistryScheme, RegistryServer};
 use traitwire::{Channel, Server};
 
 use super::support::{CalculatorClient, Watched, calculator, serve};
@@ -115,6 +115,34 @@ async fn a_registry_that_has_lost_its_memory_makes_nobody_forgotten() {
     }
     watched.known.wait_for(|known| known.problem.is_none()).await.unwrap();
     watched.until(&[&one.address]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_replaced_gives_way() {
+    let registry = Process::start(Node::builder().grace(Duration::ZERO), "tcp://127.0.0.1:0").await;
+    let uri = format!("registry://{}", host(&registry));
+    let registrar = || Registered::new(&uri, |address| Channel::builder().lazy(address)).unwrap();
+    let at = Endpoint::new("h:1").unwrap();
+    let (old, new) = (at.clone().with_instance(1), at.with_instance(2));
+    let (calculator, both) = (["Calculator".to_owned()], ["Calculator".to_owned(), "Clock".to_owned()]);
+    let (one, other) = (registrar(), registrar());
+    let mut lease = one.register(&both, &old).await.unwrap();
+    assert!(lease.renew().await.unwrap());
+    // The new one has just begun to listen there, and takes the address over; the old one hears of it though it has lost but
+    // one of its services.
+    let mut newer = other.register(&calculator, &new).await.unwrap();
+    assert!(!lease.renew().await.unwrap() && newer.renew().await.unwrap());
+    lease.withdraw().await.unwrap();
+    let client = RegistryClient::connect(&registry.address).await.unwrap();
+    let known = async || client.list("Calculator").await.unwrap();
+    let error = one.register(&both, &old).await.err().unwrap().to_string();
+    assert!(error.contains("another server has registered as `tcp://h:1` since"), "{error}");
+    assert_eq!(known().await, [new.clone()]);
+    // The same server may, as often as it likes; and when the new one is gone, so may the old one.
+    let newer = other.register(&calculator, &new).await.unwrap();
+    newer.withdraw().await.unwrap();
+    one.register(&both, &old).await.unwrap();
+    assert_eq!(known().await, [old]);
 }
 
 #[tokio::test]

@@ -91,9 +91,11 @@ impl Drop for Registrations {
 /// Registers, renews, and registers again when that is lost:
 ///
 /// ```text
-///   Registering ──granted──▶ Held ──gone, or not renewed for its whole time──▶ Registering
+///   Registering ──granted──▶ Held ──the registry says that it is gone──▶ Registering
 ///                             └──told to stop──▶ withdrawn
 /// ```
+///
+/// A renewal that fails is tried again for as long as it fails: whether the lease has run out meanwhile, the registry says.
 async fn keep(
     registrar: Arc<dyn Registrar>,
     services: Vec<String>,

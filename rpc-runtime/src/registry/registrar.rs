@@ -2,6 +2,7 @@
 //! know (`registration`).
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,11 +15,16 @@ use crate::registry::source::{Place, unusable};
 
 /// A registry that a server registers with: `registry://host:port`, or `registry://host:port/Calculator` to register that
 /// service alone.
+///
+/// A server that registers for the first time has just begun to listen at its address, so whatever the registry has under it
+/// is of a server before it, and is replaced. One that registers *again*, because its lease is gone, may be the one that was
+/// replaced while it was paused or cut off: it gives way to an entry of another instance (a fence), and tries again later.
 pub struct Registered<C> {
     name: String,
     client: RegistryClient<C>,
     service: Option<String>,
     ttl: Duration,
+    has_registered: AtomicBool,
 }
 
 impl<C: Caller> Registered<C> {
@@ -32,7 +38,8 @@ impl<C: Caller> Registered<C> {
         let place = Place::parse(uri)?;
         let caller = reach(&place.address).map_err(|error| unusable(uri, &error))?;
         let (client, service) = (RegistryClient::new(caller), place.service);
-        Ok(Self { name: uri.to_owned(), client, service, ttl: limits::LEASE })
+        let has_registered = AtomicBool::new(false);
+        Ok(Self { name: uri.to_owned(), client, service, ttl: limits::LEASE, has_registered })
     }
 
     /// How long the registry believes in a server of which it hears nothing, from 1 s to 5 min; 10 s. A lease is renewed three
@@ -43,7 +50,26 @@ impl<C: Caller> Registered<C> {
         self
     }
 
-    fn failed(&self, error: CallError<RegistryError>) -> DiscoveryError {
+    /// Fails if another server has this address by now.
+    async fn give_way(&self, services: &[String], endpoint: &Endpoint) -> Result<(), DiscoveryError> {
+        for service in services {
+            let list = self.client.list(service).await;
+            let list = list.map_err(|error| self.failed(error))?;
+            let is_other = |have: &Endpoint| {
+                have.address() == endpoint.address() && have.instance() != endpoint.instance()
+            };
+            if list.iter().any(is_other) {
+                return Err(DiscoveryError::new(format!(
+                    "{}: another server has registered as `{}` since: this one gives way",
+                    self.name,
+                    endpoint.address()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed<E: std::error::Error + Send + Sync + 'static>(&self, error: E) -> DiscoveryError {
         DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error)
     }
 }
@@ -66,9 +92,13 @@ impl<C: Caller> Registrar for Registered<C> {
         endpoint: &Endpoint,
     ) -> Result<Box<dyn Lease>, DiscoveryError> {
         let services = self.service.as_ref().map_or_else(|| services.to_vec(), |only| vec![only.clone()]);
+        if self.has_registered.load(Ordering::Relaxed) {
+            self.give_way(&services, endpoint).await?;
+        }
         let ttl_ms = self.ttl.as_millis() as u64;
         let granted = self.client.register(services, endpoint.clone(), ttl_ms).await;
         let granted = granted.map_err(|error| self.failed(error))?;
+        self.has_registered.store(true, Ordering::Relaxed);
         Ok(Box::new(Granted {
             name: self.name.clone(),
             client: self.client.clone(),

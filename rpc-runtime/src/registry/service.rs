@@ -13,7 +13,7 @@ use crate::discovery::Endpoint;
 #[traitwire_macros::rpc_service(crate = "crate")]
 pub trait Registry {
     /// Says that these services are to be had at this endpoint, for so many milliseconds unless renewed. The node may grant
-    /// another time. Entries with the same service and address under another lease are taken over.
+    /// another time. Entries with the same service and address under another lease are taken over, and that lease ends.
     #[rpc(idempotent, timeout = "2s")]
     async fn register(
         &self,

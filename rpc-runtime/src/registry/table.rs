@@ -53,9 +53,10 @@ impl Table {
         self.check_room(&lease)?;
         let address = lease.endpoint.address().to_owned();
         for service in &lease.services {
-            // ## A server that comes back takes its address over: the lease before it has one service less.
+            // A server that comes back takes its address over. The lease before it ends as a whole, so that its holder hears of it
+            // when it renews: if that is another server, it is no longer the one at this address.
             if let Some(before) = self.add(service, &address, number) {
-                self.lose(before, service);
+                self.end(before);
             }
         }
         self.hold(number, lease, now);
@@ -77,7 +78,7 @@ impl Table {
         self.ends.remove(&(held.until, number));
         self.bytes -= held.bytes;
         for service in &held.lease.services {
-            self.remove(service, held.lease.endpoint.address());
+            self.remove(service, held.lease.endpoint.address(), number);
         }
         true
     }
@@ -149,21 +150,17 @@ impl Table {
         before
     }
 
-    fn remove(&mut self, service: &str, address: &str) {
+    /// Takes an address away from this lease; another one that has it by now keeps it.
+    fn remove(&mut self, service: &str, address: &str, number: u64) {
         let Some(entries) = self.services.get_mut(service) else { return };
+        if entries.leases.get(address) != Some(&number) {
+            return;
+        }
+        entries.leases.remove(address);
         entries.list = None;
-        self.entries -= usize::from(entries.leases.remove(address).is_some());
+        self.entries -= 1;
         if entries.leases.is_empty() {
             self.services.remove(service);
-        }
-    }
-
-    /// A lease has lost a service to another one; without any it is over.
-    fn lose(&mut self, number: u64, service: &str) {
-        let Some(held) = self.held.get_mut(&number) else { return };
-        held.lease.services.retain(|have| have != service);
-        if held.lease.services.is_empty() {
-            self.end(number);
         }
     }
 

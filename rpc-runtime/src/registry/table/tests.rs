@@ -36,12 +36,18 @@ fn a_server_that_comes_back_takes_over_and_the_late_word_of_the_old_one_does_no_
     assert!(Arc::ptr_eq(&list, &table.list("A")), "the same list is made once");
     table.register(2, lease(&["A"], "h:1", 10), now).unwrap();
     assert!(!Arc::ptr_eq(&list, &table.list("A")));
-    // The old one still has B, until it ends: which leaves A to the new one.
-    assert!(table.renew(1, now) && table.end(1) && !table.end(1));
+    // The old one is over with all it had, and hears of it; its late end leaves A to the new one.
+    assert!(!table.renew(1, now) && !table.end(1));
     assert_eq!((addresses(&mut table, "A").as_str(), addresses(&mut table, "B").as_str()), ("tcp://h:1", ""));
-    table.register(3, lease(&["A"], "h:1", 10), now).unwrap();
+    table.register(3, lease(&["A", "B"], "h:1", 10), now).unwrap();
     assert!(!table.renew(2, now), "it has nothing any more");
-    assert_eq!((table.entries, table.held.len(), table.ends.len()), (1, 1, 1));
+    table.register(4, lease(&["B", "A"], "h:1", 10), now).unwrap();
+    assert!(!table.renew(3, now) && table.renew(4, now));
+    assert_eq!(
+        (addresses(&mut table, "A"), addresses(&mut table, "B")),
+        ("tcp://h:1".into(), "tcp://h:1".into())
+    );
+    assert_eq!((table.entries, table.held.len(), table.ends.len()), (2, 1, 1));
 }
 
 #[test]
@@ -120,7 +126,9 @@ proptest! {
                     let names: Vec<_> = services.iter().map(|service| format!("S{service}")).collect();
                     let names: Vec<_> = names.iter().map(String::as_str).collect();
                     table.register(number as u64, lease(&names, &format!("h:{address}"), ttl), now).unwrap();
-                    model.retain(|row| row.2 != address || !services.contains(&row.1));
+                    let is_taken = |row: &(u64, u8, u8, Duration, Instant)| row.2 == address && services.contains(&row.1);
+                    let over: Vec<_> = model.iter().filter(|row| is_taken(row)).map(|row| row.0).collect();
+                    model.retain(|row| !over.contains(&row.0));
                     let ttl = Duration::from_secs(ttl);
                     model.extend(services.iter().map(|&of| (number as u64, of, address, ttl, now + ttl)));
                 }
