@@ -26,6 +26,8 @@ struct Zone {
     /// Datagrams say only that there is more.
     is_truncated: bool,
     is_silent: bool,
+    /// Records of this type cannot be had: the server fails when it is asked for them.
+    failing: Option<u16>,
     asked: Asked,
 }
 
@@ -108,9 +110,10 @@ fn answer(zone: &Zone, query: &[u8], is_datagram: bool) -> Option<Vec<u8>> {
     let kind = u16::from_be_bytes([query[end], query[end + 1]]);
     let records: Vec<_> = zone.records.iter().filter(|record| record.0 == kind).collect();
     let cut = zone.is_truncated && is_datagram;
-    let shown = if cut { &[][..] } else { &records[..] };
+    let shown = if cut || zone.failing == Some(kind) { &[][..] } else { &records[..] };
     let mut bytes = query[..2].to_vec();
-    bytes.extend([0x84 | if cut { 2 } else { 0 }, 0x80 | zone.code, 0, 1]);
+    let code = if zone.failing == Some(kind) { 2 } else { zone.code };
+    bytes.extend([0x84 | if cut { 2 } else { 0 }, 0x80 | code, 0, 1]);
     bytes.extend((shown.len() as u16).to_be_bytes());
     bytes.extend([0; 4]);
     bytes.extend(&query[12..end + 4]);
@@ -127,7 +130,7 @@ fn answer(zone: &Zone, query: &[u8], is_datagram: bool) -> Option<Vec<u8>> {
 
 fn service(priority: u16, weight: u16, port: u16, host: &str) -> (u16, u32, Vec<u8>) {
     let mut data: Vec<u8> = [priority, weight, port].iter().flat_map(|number| number.to_be_bytes()).collect();
-    for label in host.split('.') {
+    for label in host.split_terminator('.') {
         data.push(label.len() as u8);
         data.extend(label.as_bytes());
     }
@@ -176,6 +179,29 @@ async fn answers_change_and_what_was_known_outlives_every_failure() {
 }
 
 #[tokio::test]
+async fn half_an_answer_is_none() {
+    let names = NameServer::start().await;
+    names.hosts(&[1, 2]);
+    names.set(|zone| zone.records.push((AAAA, 1, vec![0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3])));
+    let mut watched = names.watch("calc.internal.:7000");
+    let all = ["tcp://10.0.0.1:7000", "tcp://10.0.0.2:7000", "tcp://[fd00::3]:7000"];
+    watched.until(&all).await;
+    for kind in [AAAA, A] {
+        names.set(|zone| zone.failing = Some(kind));
+        fails(&mut watched, "erver").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(watched.addresses(), all, "without {kind}");
+        names.set(|zone| zone.failing = None);
+        let well = watched.known.wait_for(|known| known.problem.is_none());
+        tokio::time::timeout(Duration::from_secs(10), well).await.unwrap().unwrap();
+    }
+    // An address that stands for itself is asked of nobody: there is none at this port.
+    Watched::new(Discoveries::default().choose("dns://10.1.2.3:7000?server=127.0.0.1:1").unwrap().unwrap())
+        .until(&["tcp://10.1.2.3:7000"])
+        .await;
+}
+
+#[tokio::test]
 async fn a_long_answer_comes_over_tcp() {
     let names = NameServer::start().await;
     names.hosts(&(1..=200).collect::<Vec<_>>());
@@ -203,6 +229,10 @@ async fn services_say_their_ports_and_weights() {
     assert_eq!(weights, [10, 1]);
     names.set(|zone| drop(zone.records.drain(..2)));
     watched.until(&["tcp://spare.internal:7003"]).await;
+    // The root as a host says that there is no such service.
+    names.set(|zone| zone.records = vec![service(0, 0, 0, "")]);
+    fails(&mut watched, "it says that there is no endpoint").await;
+    assert_eq!(watched.addresses(), ["tcp://spare.internal:7003"]);
 }
 
 #[tokio::test]

@@ -3,17 +3,18 @@
 //!
 //! This is how the headless services of Kubernetes are found: `dns://calc.shop.svc.cluster.local:7000`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{RData, Record};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use tokio::time::{sleep, timeout};
 
 use crate::call::roll;
@@ -108,21 +109,41 @@ impl Name {
     async fn resolve(&self, resolver: &TokioResolver) -> Result<(Vec<Endpoint>, Instant), String> {
         let asking = async {
             match self.port {
-                Some(_) => {
-                    resolver.lookup_ip(self.name.as_str()).await.map(|found| found.as_lookup().clone())
+                // An address that stands for itself is asked of nobody.
+                Some(_) if self.name.parse::<IpAddr>().is_ok() => {
+                    let found = resolver.lookup_ip(self.name.as_str()).await;
+                    vec![found.map(|found| found.as_lookup().clone())]
                 }
-                None => resolver.srv_lookup(self.name.as_str()).await,
+                // One by one: asked for together, half an answer would pass for a whole one.
+                Some(_) => {
+                    let ask = |kind| resolver.lookup(self.name.as_str(), kind);
+                    let (four, six) = tokio::join!(ask(RecordType::A), ask(RecordType::AAAA));
+                    vec![four, six]
+                }
+                None => vec![resolver.srv_lookup(self.name.as_str()).await],
             }
         };
-        let Ok(answer) = timeout(limits::DNS_ANSWER, asking).await else {
+        let Ok(answers) = timeout(limits::DNS_ANSWER, asking).await else {
             return Err(format!("no answer within {:?}", limits::DNS_ANSWER));
         };
-        match answer {
-            Ok(found) => Ok((self.endpoints(&found)?, found.valid_until())),
-            // The name is there, and has no such record: nobody is to be had now.
-            Err(error) if error.is_no_records_found() && !error.is_nx_domain() => Ok((Vec::new(), now())),
-            Err(error) if error.is_nx_domain() => Err("there is no such name".to_owned()),
-            Err(error) => Err(error.to_string()),
+        let (mut endpoints, mut until, mut is_there) = (Vec::new(), None, false);
+        for answer in answers {
+            match answer {
+                Ok(found) => {
+                    endpoints.extend(self.endpoints(&found)?);
+                    until = until.into_iter().chain([found.valid_until()]).min();
+                    is_there = true;
+                }
+                Err(error) if error.is_nx_domain() => {}
+                // The name is there, and has no such record.
+                Err(error) if has_no_records(&error) => is_there = true,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        if is_there {
+            Ok((endpoints, until.unwrap_or_else(now)))
+        } else {
+            Err("there is no such name".to_owned())
         }
     }
 
@@ -157,9 +178,15 @@ impl Name {
     }
 }
 
+/// Whether a name server has said that there is no such record, rather than that it cannot say.
+fn has_no_records(error: &NetError) -> bool {
+    matches!(error, NetError::Dns(DnsError::NoRecordsFound(none)) if none.response_code == ResponseCode::NoError)
+}
+
 fn service(record: &Record) -> Option<&SRV> {
     match &record.data {
-        RData::SRV(service) => Some(service),
+        // The root as a host says that there is no such service (RFC 2782).
+        RData::SRV(service) => (!service.target.is_root()).then_some(service),
         _ => None,
     }
 }

@@ -37,6 +37,7 @@ pub struct Etcd {
     /// By the name of a transport.
     dials: Vec<(&'static str, Dial)>,
     user: Option<(String, String)>,
+    is_plain_password: bool,
     ttl: Duration,
 }
 
@@ -53,13 +54,21 @@ impl Etcd {
             let host = host.to_owned();
             Box::pin(async move { Ok(Box::new(TcpStream::connect(host).await?) as Box<dyn Pipe>) })
         });
-        Self { dials: vec![("tcp", tcp)], user: None, ttl: limits::LEASE }
+        Self { dials: vec![("tcp", tcp)], user: None, is_plain_password: false, ttl: limits::LEASE }
     }
 
-    /// The user and the password that etcd asks for. They go out as they are, so use them over TLS.
+    /// The user and the password that etcd asks for. They go out as they are, so an address without `?transport=tls` is refused,
+    /// unless [`plain_password`](Self::plain_password) allows it.
     #[must_use]
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.user = Some((name.into(), password.into()));
+        self
+    }
+
+    /// Sends the password over plain TCP too, where everybody on the way can read it: for a network that is protected otherwise.
+    #[must_use]
+    pub const fn plain_password(mut self) -> Self {
+        self.is_plain_password = true;
         self
     }
 
@@ -75,7 +84,7 @@ impl Etcd {
     ///
     /// # Errors
     ///
-    /// When the address cannot be read.
+    /// When the address cannot be read, or would send a password over plain TCP.
     pub fn registrar(&self, uri: &str) -> Result<impl Registrar + use<>, DiscoveryError> {
         let place = Place::parse(uri)?;
         Ok(EtcdRegistrar::new(place.name.clone(), place.path.clone(), self.ttl, self.gateway(&place)?))
@@ -98,6 +107,14 @@ impl Etcd {
             let text = format!("`{name}`: etcd is not reached over `{transport}` here{hint}");
             return Err(DiscoveryError::new(text));
         };
+        if self.user.is_some() && place.transport == "tcp" && !self.is_plain_password {
+            let text = format!(
+                "`{}`: the password would go out over plain TCP: write `?transport=tls` behind the address, or allow it \
+                 with `Etcd::plain_password`",
+                place.name
+            );
+            return Err(DiscoveryError::new(text));
+        }
         Ok(Gateway::new(Http::new(place.hosts.clone(), Arc::clone(dial)), self.user.clone()))
     }
 }
@@ -183,6 +200,10 @@ mod tests {
         let told = |address| Etcd::new().open(address).map(|_| ()).unwrap_err().to_string();
         assert!(told("a:1").contains("names no service"));
         assert!(told("a:1/p?transport=pigeon").contains("not reached over `pigeon`"));
+        let user = Etcd::new().user("root", "secret");
+        let told = user.registrar("etcd://a:1/p").map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("over plain TCP") && !told.contains("secret"), "{told}");
+        assert!(user.open("a:1/p").is_err() && user.plain_password().open("a:1/p").is_ok());
         let shown = format!("{:?}", Etcd::new().user("root", "secret"));
         assert!(shown.contains("root") && !shown.contains("secret"), "{shown}");
     }
