@@ -271,3 +271,39 @@ impl<A: Handler> Handler for Optional<A> {
         if has_token { self.authenticated.handle(request) } else { self.inner.handle(request) }
     }
 }
+
+#[tokio::test]
+async fn nobody_gets_as_far_as_the_rules_where_that_may_be() {
+    let rules = Rules::new()
+        .allow_anybody("Hand.context")
+        .and_then(|rules| rules.allow("Hand.*", ["user:*"]))
+        .unwrap();
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&reasons);
+    let audit = move |decision: &traitwire::policy::access::Decision<'_>| {
+        told.lock().push(decision.reason.to_string())
+    };
+    let (authorize, authenticate) =
+        (Authorize::new(rules), Authenticate::by(tokens()).or_nobody().audited(audit));
+    let (uri, ledger, _) = serve("mem://access-nobody", |builder| {
+        let builder = builder.layer(move |inner| authorize.around(inner));
+        builder.layer(move |inner| authenticate.around(inner))
+    })
+    .await;
+    let nobody = Channel::connect(&uri).await.unwrap();
+    assert_eq!(who(&nobody).await.unwrap(), "nobody");
+    denied(&call(&nobody, "Hand.echo", "x").await.unwrap_err(), Code::UNAUTHENTICATED);
+    let ada = Channel::builder().token(token(SECRET)).connect(&uri).await.unwrap();
+    assert_eq!(
+        (who(&ada).await.unwrap(), call(&ada, "Hand.echo", "x").await.unwrap()),
+        ("user:ada".to_owned(), b"x".to_vec())
+    );
+    // Nobody is better than a liar.
+    let liar = Channel::builder().token(token("guess-canary")).connect(&uri).await.unwrap();
+    denied(&who(&liar).await.unwrap_err(), Code::UNAUTHENTICATED);
+    drop(ledger);
+    let reasons = reasons.lock().clone();
+    let needs_none = "it has no token, and needs none here";
+    assert_eq!(reasons[..4], [needs_none, needs_none, "its token is taken", "its token is taken"]);
+    assert_eq!(reasons.len(), 5);
+}

@@ -11,18 +11,25 @@ use crate::policy::access::tokens::TokenVerifier;
 /// Finds out by a token who calls: a layer of the serving side, to be asked before [`Authorize`](super::Authorize).
 ///
 /// A call without a token is refused as `unauthenticated`, unless callers
-/// [may prove themselves by their connection](Self::or_by_connection); one whose token is not taken is refused always.
+/// [may prove themselves by their connection](Self::or_by_connection) or [may be nobody](Self::or_nobody); one whose token is not
+/// taken is refused always.
 #[derive(Clone)]
 pub struct Authenticate {
     verifier: Arc<dyn TokenVerifier>,
     or_by_connection: bool,
+    or_nobody: bool,
     audit: Audit,
 }
 
 impl Authenticate {
     /// By tokens that this verifier takes.
     pub fn by(verifier: impl TokenVerifier) -> Self {
-        Self { verifier: Arc::new(verifier), or_by_connection: false, audit: Audit::default() }
+        Self {
+            verifier: Arc::new(verifier),
+            or_by_connection: false,
+            or_nobody: false,
+            audit: Audit::default(),
+        }
     }
 
     /// Lets calls through that have no token, if their peer has proved who it is on its connection, by its certificate or as a
@@ -30,6 +37,16 @@ impl Authenticate {
     #[must_use]
     pub const fn or_by_connection(mut self) -> Self {
         self.or_by_connection = true;
+        self
+    }
+
+    /// Lets calls through that have no token and whose peer has proved nothing either: by nobody, for
+    /// [`Authorize`](super::Authorize) to decide about, whose rules may [allow anybody](super::Rules::allow_anybody). Without
+    /// `Authorize` behind it, everybody may call everything. Peers that have proved who they are count as themselves, as
+    /// with [`or_by_connection`](Self::or_by_connection).
+    #[must_use]
+    pub const fn or_nobody(mut self) -> Self {
+        self.or_nobody = true;
         self
     }
 
@@ -50,6 +67,7 @@ impl fmt::Debug for Authenticate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticate")
             .field("or_by_connection", &self.or_by_connection)
+            .field("or_nobody", &self.or_nobody)
             .finish_non_exhaustive()
     }
 }
@@ -64,8 +82,14 @@ pub struct Authenticated<H> {
 impl<H: Handler> Handler for Authenticated<H> {
     fn handle(&self, mut request: Request) -> HandlerFuture {
         let Some(token) = Token::carried_by(request.metadata()) else {
-            if self.rules.or_by_connection && request.identity().is_some() {
-                self.rules.audit.tell(&request, Reason::Connection);
+            let is_proved = request.identity().is_some();
+            let reason = match (is_proved, self.rules.or_by_connection, self.rules.or_nobody) {
+                (true, true, _) | (true, _, true) => Some(Reason::Connection),
+                (false, _, true) => Some(Reason::Nobody),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.rules.audit.tell(&request, reason);
                 return self.inner.handle(request);
             }
             let why = "the call has no token (metadata `authorization`: `Bearer …`)";

@@ -16,13 +16,14 @@
 //! let authorize = Authorize::new(rules);
 //! let builder = Server::builder()
 //!     .layer({ let authorize = authorize.clone(); move |inner| authorize.around(inner) })
-//!     .layer(move |inner| Authenticate::by(tokens).around(inner)); // added last, asked first
+//!     .layer(move |inner| Authenticate::by(tokens).or_nobody().around(inner)); // added last, asked first
 //! # let _ = builder;
 //! # Ok(()) }
 //! ```
 //!
 //! The caller's [`Identity`](crate::Identity) is what the token says; without a token it is what the peer has proved on its
-//! connection: the names of its certificate, its user on this machine. What a caller says of itself in other metadata
+//! connection: the names of its certificate, its user on this machine. A call with neither is refused, before any rule, unless
+//! [`Authenticate::or_nobody`] lets it go on to them, as `allow_anybody` needs. What a caller says of itself in other metadata
 //! counts for nothing.
 //!
 //! # Roles

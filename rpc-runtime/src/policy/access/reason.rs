@@ -30,6 +30,8 @@ pub enum Reason<'a> {
     Token,
     /// It has no token, and its peer has proved on its connection who it is.
     Connection,
+    /// Nobody has proved who calls, and [that may be](super::Authenticate::or_nobody): rules decide.
+    Nobody,
     /// Nobody has proved who calls: what is wrong with its token.
     Unauthenticated(&'a str),
     /// A rule allows it: its methods and its caller, as the rule writes them.
@@ -58,7 +60,7 @@ impl Reason<'_> {
     /// Whether it is one to let a call through.
     pub const fn allows(&self) -> bool {
         match self {
-            Self::Token | Self::Connection | Self::Allowed { .. } | Self::Role(_) => true,
+            Self::Token | Self::Connection | Self::Nobody | Self::Allowed { .. } | Self::Role(_) => true,
             Self::Unauthenticated(_) | Self::Denied { .. } | Self::NoRole(_) | Self::NoRule => false,
         }
     }
@@ -69,6 +71,7 @@ impl fmt::Display for Reason<'_> {
         match self {
             Self::Token => f.write_str("its token is taken"),
             Self::Connection => f.write_str("its connection proves who calls"),
+            Self::Nobody => f.write_str("it has no token, and needs none here"),
             Self::Unauthenticated(why) => f.write_str(why),
             Self::Allowed { methods, caller } => write!(f, "the rule `{methods}` for `{caller}` allows it"),
             Self::Denied { methods, caller } => write!(f, "the rule `{methods}` for `{caller}` denies it"),
