@@ -7,16 +7,6 @@ use crate::registry::table::Lease;
 
 const HEADLINE: &str = "# traitwire registry, version 1";
 
-/// What the first line takes.
-pub(super) const HEADLINE_BYTES: u64 = HEADLINE.len() as u64 + 1;
-
-/// The most bytes that a lease takes in the text, whatever its number and its time.
-pub(super) fn most_bytes(lease: &Lease) -> u64 {
-    let services: usize = lease.services.iter().map(|service| service.len() + 1).sum();
-    // Two numbers of 16 and 20 digits, and what stands between.
-    (16 + 20 + 4 + services + lease.endpoint.to_string().len()) as u64
-}
-
 /// The text of these leases.
 pub(super) fn text<'a>(leases: impl Iterator<Item = (u64, &'a Lease)>) -> String {
     let mut text = format!("{HEADLINE}\n");
@@ -50,6 +40,7 @@ fn lease(line: &str) -> Option<(u64, Lease)> {
 mod tests {
     use super::*;
     use crate::discovery::Endpoint;
+    use crate::registry::table;
 
     #[test]
     fn text_and_back_is_the_same_and_a_line_that_is_none_is_named() {
@@ -57,7 +48,7 @@ mod tests {
         let services = vec!["A".to_owned(), "B.v2".to_owned()];
         let lease = Lease { services, endpoint, ttl: Duration::from_secs(10) };
         let saved = text([(7, &lease), (u64::MAX, &lease)].into_iter());
-        assert!(saved.len() as u64 <= 2 * most_bytes(&lease) + HEADLINE_BYTES);
+        assert!(saved.len() as u64 <= 2 * lease.most_bytes() + table::HEADLINE_BYTES);
         assert_eq!(leases(&saved).unwrap(), [(7, lease.clone()), (u64::MAX, lease)]);
         assert_eq!(leases(&format!("{saved}7 10")).unwrap_err(), "line 4 is no lease");
         assert!(leases("").unwrap_err().contains("does not begin"));

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::discovery::Endpoint;
 use crate::limits;
-use crate::registry::saved;
 use crate::registry::service::RegistryError;
 
 /// One registration: an endpoint, and what is to be had there.
@@ -15,6 +14,18 @@ pub(super) struct Lease {
     pub(super) services: Vec<String>,
     pub(super) endpoint: Endpoint,
     pub(super) ttl: Duration,
+}
+
+/// Room in a file for what stands before the leases.
+pub(super) const HEADLINE_BYTES: u64 = 64;
+
+impl Lease {
+    /// The most bytes that it takes in a file, whatever its number and its time (`saved`).
+    pub(super) fn most_bytes(&self) -> u64 {
+        let services: usize = self.services.iter().map(|service| service.len() + 1).sum();
+        // Two numbers of 16 and 20 digits, and what stands between.
+        (16 + 20 + 4 + services + self.endpoint.to_string().len()) as u64
+    }
 }
 
 #[derive(Debug)]
@@ -135,7 +146,7 @@ impl Table {
     }
 
     fn hold(&mut self, number: u64, lease: Lease, now: Instant) {
-        let (until, bytes) = (now + lease.ttl, saved::most_bytes(&lease));
+        let (until, bytes) = (now + lease.ttl, lease.most_bytes());
         self.bytes += bytes;
         self.held.insert(number, Held { lease, until, bytes });
         self.ends.insert((until, number));
@@ -182,7 +193,7 @@ impl Table {
         if self.entries + entries > limits::ENDPOINTS {
             return Err(full("entries", limits::ENDPOINTS));
         }
-        if self.bytes + saved::most_bytes(lease) > limits::REGISTRY_BYTES - saved::HEADLINE_BYTES {
+        if self.bytes + lease.most_bytes() > limits::REGISTRY_BYTES - HEADLINE_BYTES {
             return Err(full("bytes of leases", limits::REGISTRY_BYTES as usize));
         }
         Ok(())

@@ -99,6 +99,12 @@ async fn a_list_on_disk_is_for_a_start_without_the_source() {
     known.wait_for(|known| ports(known) == "3" && known.problem.is_none()).await.unwrap();
 
     until_it_reads(&file, "# endpoints of told://calc\ntcp://a:3\n").await;
+    // One that could not be read at the next start is not written.
+    let large = |port| Endpoint::new(&format!("a:{port}")).unwrap().with_tag("k", &"v".repeat(4_000));
+    source.send(Ok((1..=5_000).map(large).collect())).unwrap();
+    known.wait_for(|known| known.endpoints.len() == 5_000).await.unwrap();
+    sleep_until((now() + limits::COLD_START * 2).into()).await;
+    until_it_reads(&file, "# endpoints of told://calc\ntcp://a:3\n").await;
     drop(directory);
 
     // A source that says nothing at all has a second; and the list of another source is of no use.

@@ -116,3 +116,18 @@ async fn a_node_that_comes_back_gives_servers_time_and_says_that_it_may_not_know
     assert!(error.contains(file.to_str().unwrap()) && error.contains("does not begin with"), "{error}");
     fs::remove_file(&file).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_kept_is_kept_later() {
+    let folder = std::env::temp_dir().join(format!("traitwire-registry-late-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    let file = folder.join("leases");
+    let (_node, client) = settled(Node::builder().snapshot(&file)).await;
+    client.register(services("A"), endpoint(1), 300_000).await.unwrap();
+    sleep(limits::REGISTRY_SAVE * 3).await;
+    assert!(!file.exists());
+    fs::create_dir_all(&folder).unwrap();
+    sleep(limits::REGISTRY_BEAT * 2).await;
+    assert!(fs::read_to_string(&file).unwrap().contains("tcp://h:1"));
+    fs::remove_dir_all(&folder).unwrap();
+}

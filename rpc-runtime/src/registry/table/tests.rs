@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::now;
+use crate::registry::saved;
 
 fn lease(services: &[&str], address: &str, secs: u64) -> Lease {
     let services = services.iter().map(|&service| service.to_owned()).collect();
