@@ -1,16 +1,19 @@
 //! Balancing, in a simulated network: where calls go, and what becomes of them when servers are slow, broken, new or gone.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 use traitwire::balance::{Algorithm, Balance, Ejection};
-use traitwire::discovery::Endpoint;
+use traitwire::discovery::{Discovery, Endpoint, Updates};
 use traitwire::observe::EndpointState;
 use traitwire::policy::breaker::BreakerConfig;
 use traitwire::testing::Fault;
-use traitwire::{CallOptions, Code, Delivery, Hedge, Retry, RpcError};
+use traitwire::{
+    CallOptions, Code, Delivery, Handler, HandlerFuture, Hedge, Request, Retry, RpcError, Server,
+};
 use traitwire_tests::fleet::{Fleet, Told, WorkClient, between, percentile, shares};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,6 +178,44 @@ async fn retries_and_hedges_go_to_others() {
     }
 }
 
+/// Has enough to do, and counts whom it tells so.
+struct Full(Arc<AtomicU32>);
+
+impl Handler for Full {
+    fn handle(&self, _request: Request) -> HandlerFuture {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let error = RpcError::new(Code::RESOURCE_EXHAUSTED, Delivery::Refused, "it is full");
+        HandlerFuture::ready(Err(error.with_resend()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overload_is_not_handed_to_the_others_at_once() {
+    let (fleet, refused) = (Fleet::new(13, 0), Arc::new(AtomicU32::new(0)));
+    for host in ["full0", "full1", "full2"] {
+        let refused = Arc::clone(&refused);
+        let server = move || {
+            let refused = Arc::clone(&refused);
+            Server::builder().layer(move |_| Full(refused))
+        };
+        fleet.network.host(host).serve(1, server);
+    }
+    let channel = fleet.builder(Balance::new()).lazy("static://sim://full0:1,sim://full1:1,sim://full2:1");
+    let client = WorkClient::new(channel.unwrap());
+    let error = RpcError::from(client.write(1).await.unwrap_err());
+    assert_eq!((error.code(), refused.load(Ordering::SeqCst)), (Code::RESOURCE_EXHAUSTED, 1), "{error}");
+    // Those who may try again wait first.
+    let patient = client.with(CallOptions::new().retry(Retry::new().attempts(2).base(SECOND)));
+    let began = Instant::now();
+    let attempts = RpcError::from(patient.write(2).await.unwrap_err()).attempts();
+    assert!((2..10).contains(&attempts) && began.elapsed() > SECOND, "{attempts}");
+    assert_eq!(refused.load(Ordering::SeqCst), 1 + attempts);
+    // Nobody waits for a oneway call: it is lost, and does not go round until its deadline.
+    client.note(3).timeout(60 * SECOND).await.unwrap();
+    sleep(50 * SECOND).await;
+    assert_eq!(refused.load(Ordering::SeqCst), 2 + attempts);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_has_one_server_and_others_when_that_is_gone() {
     for algorithm in [Algorithm::consistent_hash(), Algorithm::Rendezvous] {
@@ -263,6 +304,54 @@ async fn a_tripped_breaker_makes_an_endpoint_not_ready_until_its_probe() {
     sleep(60 * SECOND).await;
     let calls = fleet.load(&client, 100.0, 3 * SECOND).await;
     assert!(shares(&calls, 3)[0] > 0.2 && calls.iter().all(|call| call.end.is_ok()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_tripped_endpoints_are_woken_for_the_probe_and_by_its_end() {
+    for of_method in [false, true] {
+        let config = BreakerConfig::new();
+        let config = if of_method { config.per_method() } else { config };
+        let fleet = Fleet::new(12, 2);
+        let client = WorkClient::new(fleet.channel(Balance::new().no_ejection().breaker(config.seed(1))));
+        fleet.places.iter().for_each(|place| place.is_broken.store(true, Ordering::SeqCst));
+        fleet.load(&client, 100.0, 2 * SECOND).await;
+        let error = RpcError::from(client.work(0).await.unwrap_err());
+        assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+        assert_eq!(client.caller_fleet().in_panic, !of_method, "where nothing ejects, too");
+        fleet.places.iter().for_each(|place| place.is_broken.store(false, Ordering::SeqCst));
+        let patient = (0..500).map(|key| client.work(key).wait_for_ready().timeout(100 * SECOND));
+        let began = Instant::now();
+        for end in join_all(patient).await {
+            assert!(end.is_ok(), "{end:?}");
+        }
+        assert!(began.elapsed() < 60 * SECOND, "{:?}", began.elapsed());
+    }
+}
+
+/// A source whose reader panics the first time, and then says what it is to say.
+#[derive(Debug)]
+struct Shaky(Told, AtomicU32);
+
+impl Discovery for Shaky {
+    fn name(&self) -> String {
+        "shaky://".to_owned()
+    }
+
+    fn watch(&self) -> Updates {
+        assert!(self.1.fetch_add(1, Ordering::SeqCst) > 0, "on purpose");
+        self.0.watch()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_is_asked_anew_for_those_who_wait() {
+    let (fleet, told) = (Fleet::new(14, 2), Told::default());
+    told.say(&fleet.places);
+    let source = Shaky(told, AtomicU32::new(0));
+    let client = WorkClient::new(fleet.builder(Balance::new()).discovery(source));
+    let began = Instant::now();
+    client.work(1).timeout(10 * SECOND).await.unwrap();
+    assert!(began.elapsed() < 3 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::balance::config::{Algorithm, Balance};
 use crate::balance::hash::score;
 use crate::balance::moment::Moment;
 use crate::balance::ring::Ring;
-use crate::balance::seat::{Fitness, Seat};
+use crate::balance::seat::{Fitness, Reach, Seat};
 use crate::balance::stride::Strides;
 use crate::limits;
 
@@ -178,6 +178,12 @@ impl<T> Fleet<T> {
             _ => self.first_fit(&mut ask),
         };
         picked.or_else(|| self.last_resort(&mut ask))
+    }
+
+    /// This endpoint, if it is here and nothing says that it cannot be reached.
+    pub(crate) fn at(&self, id: u64, now: Moment) -> Option<Picked> {
+        let is_it = |site: &Site<T>| site.seat.id == id && site.seat.reach() != Reach::Away;
+        self.sites.iter().position(is_it).map(|index| self.one(index, now))
     }
 
     /// How many from the first on this pick is among: the near ones, or all.

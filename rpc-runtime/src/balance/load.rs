@@ -7,6 +7,8 @@ use crate::balance::moment::Moment;
 
 /// The time constant τ of response times, 10 s, in ticks of 64 µs: Finagle's. What is older than three of it hardly counts.
 const TAU_TICKS: f32 = 10_000_000.0 / 64.0;
+/// How much later than a reader a writer may have read the clock, a second, in ticks of 64 µs.
+const SKEW_TICKS: u32 = 1_000_000 / 64;
 /// The least response time, in µs: below it differences are those of the clock.
 const LEAST_RESPONSE_TIME: f32 = 1.0;
 /// The most that failures make of a response time, in µs: 30 s, as brpc has it. With τ of 10 s it is forgotten in two minutes.
@@ -69,8 +71,8 @@ impl Load {
         match outcome {
             Outcome::Ignored => return 0,
             Outcome::GivenUp => {
-                let is_late = |known: f32| known > 0.0 && took > known;
-                if self.respond(now, |known, _| is_late(known).then_some(took)) {
+                // Held against what is known by now: else one that has never answered, or not for long, would look cheap for ever.
+                if self.respond(now, |known, weight| (took > known * weight).then_some(took)) {
                     self.unanswered.fetch_add(1, Ordering::Relaxed);
                 }
                 return 0;
@@ -82,11 +84,11 @@ impl Load {
                 });
                 self.answered();
             }
-            // What fails at once is not fast: its time is at least twice what is known, so that a few failures in a row are as
-            // dear as a second of waiting.
+            // What fails at once is not fast: its time is at least twice what is known by now, so that a few failures in a row
+            // are as dear as a second of waiting; and as much as when it was last called, though that is long ago.
             Outcome::Failed => {
-                self.respond(now, |known, _| {
-                    let known = if known > 0.0 { known * 2.0 } else { FIRST_FAILURE };
+                self.respond(now, |known, weight| {
+                    let known = if known > 0.0 { (known * weight * 2.0).max(known) } else { FIRST_FAILURE };
                     Some(took.max(known).min(WORST_RESPONSE_TIME))
                 });
             }
@@ -185,7 +187,7 @@ impl Load {
 fn unpack(word: u64, now: Moment) -> (f32, f32) {
     let idle = now.ticks().wrapping_sub(word as u32);
     // What another thread wrote a moment later than this one read the clock is new, not ages old.
-    let idle = if idle > u32::MAX / 2 { 0 } else { idle };
+    let idle = if idle > u32::MAX - SKEW_TICKS { 0 } else { idle };
     let weight = if idle == 0 { 1.0 } else { (-(idle as f32) / TAU_TICKS).exp() };
     (f32::from_bits((word >> 32) as u32), weight)
 }
@@ -255,8 +257,6 @@ mod tests {
     #[test]
     fn a_call_that_was_given_up_tells_that_it_took_long_and_nothing_else() {
         let load = Load::default();
-        call(&load, 0, 10, Outcome::GivenUp);
-        assert_eq!(load.response_time(at(0)), 0.0);
         call(&load, 0, 10, Outcome::Passed);
         call(&load, 0, 1, Outcome::GivenUp);
         assert!((load.response_time(at(0)) - 10_000.0).abs() < 1.0);
@@ -269,6 +269,29 @@ mod tests {
         call(&load, 0, 80, Outcome::Passed);
         assert!((load.cost(at(0)) - 80_000.0).abs() < 10.0);
         assert_eq!((load.in_flight(), load.take_counts()), (0, (2, 0)));
+    }
+
+    #[test]
+    fn one_that_never_answers_is_never_the_cheapest() {
+        let (silent, sound) = (Load::default(), Load::default());
+        for millis in 0..10 {
+            call(&silent, millis, 60, Outcome::GivenUp);
+            call(&sound, millis, 10, Outcome::Passed);
+            assert!(silent.cost(at(millis)) > 20.0 * sound.cost(at(millis)), "{millis}");
+        }
+        // It did answer, in a time that nothing but its decay makes short.
+        let hung = Load::default();
+        call(&hung, 0, 100, Outcome::Passed);
+        call(&sound, 30_000, 10, Outcome::Passed);
+        call(&hung, 30_000, 60, Outcome::GivenUp);
+        assert!(hung.cost(at(30_000)) > 20.0 * sound.cost(at(30_000)));
+        // A failure now and then does not add up over hours.
+        let rare = Load::default();
+        call(&rare, 0, 100, Outcome::Passed);
+        for minute in 1..10 {
+            call(&rare, minute * 60_000, 0, Outcome::Failed);
+        }
+        assert!((rare.response_time(at(540_000)) - 100_000.0).abs() < 1.0);
     }
 
     #[test]
@@ -287,5 +310,7 @@ mod tests {
         let load = Load::default();
         call(&load, 50, 10, Outcome::Passed);
         assert!((load.response_time(at(49)) - 10_000.0).abs() < 1.0);
+        let hours = 3_600_000;
+        assert!(load.response_time(at(50 * hours)) < 1.0, "and one of two days ago is forgotten");
     }
 }

@@ -86,9 +86,9 @@ impl Seat {
         }
     }
 
-    /// Its breaker is open for this time.
-    pub(crate) fn trip(&self, now: Moment, time: Duration) {
-        self.tripped_until.store(now.plus(time).micros(), Ordering::Relaxed);
+    /// Its breaker is open for this time. Says whether that is new.
+    pub(crate) fn trip(&self, now: Moment, time: Duration) -> bool {
+        self.tripped_until.swap(now.plus(time).micros(), Ordering::Relaxed) <= now.micros()
     }
 
     pub(crate) fn is_tripped(&self, now: Moment) -> bool {
@@ -160,7 +160,7 @@ mod tests {
         seat.set_reach(now, Reach::Trying);
         assert_eq!(seat.reach(), Reach::Lost, "another attempt changes nothing yet");
         seat.set_reach(now, Reach::Up);
-        seat.trip(now, Duration::from_secs(1));
+        assert!(seat.trip(now, Duration::from_secs(1)) && !seat.trip(now, Duration::from_secs(1)));
         assert_eq!(seat.fitness(now, false), Fitness::Doubted);
         assert_eq!(seat.fitness(now, true), Fitness::Ready);
         assert_eq!(seat.fitness(now.plus(Duration::from_secs(1)), false), Fitness::Ready, "for a probe");

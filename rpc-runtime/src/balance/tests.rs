@@ -108,7 +108,7 @@ proptest! {
                 0 => site.seat.set_reach(at(0), Reach::Away),
                 1 => site.seat.set_reach(at(0), Reach::Trying),
                 2 => site.seat.eject(at(0), 30 * SECOND),
-                3 => site.seat.trip(at(0), 30 * SECOND),
+                3 => _ = site.seat.trip(at(0), 30 * SECOND),
                 4 => site.seat.warm_up(at(0)),
                 _ => {}
             }

@@ -70,6 +70,8 @@ pub(crate) struct Trail {
 #[derive(Debug, Default)]
 struct Steps {
     tried: Vec<u64>,
+    /// The first one that may have run it and remembers its answer.
+    home: Option<u64>,
     picks: Vec<Pick>,
 }
 
@@ -96,6 +98,21 @@ impl Trail {
     /// It was tried by other means.
     pub(crate) fn note(&self, id: u64) {
         self.steps.lock().tried.push(id);
+    }
+
+    /// All were tried: the same ones may be tried again.
+    pub(crate) fn forget_tried(&self) {
+        self.steps.lock().tried.clear();
+    }
+
+    /// It may have run there, where its answer is remembered.
+    pub(crate) fn may_have_run_at(&self, id: u64) {
+        self.steps.lock().home.get_or_insert(id);
+    }
+
+    /// Where it may have run, and its answer is remembered.
+    pub(crate) fn home(&self) -> Option<u64> {
+        self.steps.lock().home
     }
 
     pub(crate) fn picks(&self) -> Vec<Pick> {

@@ -10,18 +10,16 @@ use std::thread::LocalKey;
 
 use tokio::time::Sleep;
 
-use crate::balance::{Moment, Outcome, Seat};
 use crate::call::{CallResult, Code, Contents, Delivery, List, Request, Reused, RpcError, Trail};
 use crate::client::attended::Attended;
 use crate::client::channel::Channel;
 use crate::client::cluster::{Cluster, Found};
 use crate::client::keeper;
 use crate::client::key;
+use crate::client::leg::Leg;
 use crate::client::line::{Place, Who};
-use crate::client::member::Member;
 use crate::driver::now;
 use crate::limits;
-use crate::policy::breaker::{Admitted, Verdict};
 
 /// A call under way on a balanced channel. Dropping it cancels the call, down to the handler.
 ///
@@ -41,19 +39,12 @@ pub(super) struct Balanced {
     trail: Option<Arc<Trail>>,
     key: Option<u64>,
     is_detailed: bool,
+    is_oneway: bool,
     wait_for_ready: bool,
+    /// An earlier attempt may have run, and where it did its answer is remembered: the first pick is that endpoint.
+    goes_home: bool,
     moves: u8,
     waiting: Option<Box<Waiting>>,
-}
-
-/// A call at one endpoint, under way there until this is dropped.
-struct Leg {
-    cluster: Arc<Cluster>,
-    member: Arc<Member>,
-    seat: Arc<Seat>,
-    sent: Option<Moment>,
-    admitted: Option<Box<Admitted>>,
-    outcome: Outcome,
 }
 
 /// A call that waits for an endpoint.
@@ -71,9 +62,23 @@ impl Balanced {
             Some(trail) => Some(Arc::clone(trail)),
             None => is_detailed.then(|| Arc::new(Trail::new(true))),
         };
+        let goes_home = request.only_at().is_some();
+        let is_oneway = request.descriptor().is_some_and(|method| method.oneway);
         let call = Attended::leg(channel, request);
         let (leg, waiting) = (None, None);
-        Self { call, cluster, leg, trail, key, is_detailed, wait_for_ready, moves: 0, waiting }
+        Self {
+            call,
+            cluster,
+            leg,
+            trail,
+            key,
+            is_detailed,
+            is_oneway,
+            wait_for_ready,
+            goes_home,
+            moves: 0,
+            waiting,
+        }
     }
 
     /// A oneway call that one endpoint did not take, and which nobody waits for any more.
@@ -87,7 +92,9 @@ impl Balanced {
             trail: Some(Arc::new(trail)),
             key: None,
             is_detailed: false,
+            is_oneway: true,
             wait_for_ready: true,
+            goes_home: false,
             moves: 0,
             waiting: None,
         }
@@ -100,7 +107,8 @@ impl Balanced {
         }
         let seen = self.cluster.changes();
         let error = loop {
-            match self.cluster.pick(self.key, self.trail.as_deref()) {
+            let goes_home = std::mem::take(&mut self.goes_home);
+            match self.cluster.pick(self.key, self.trail.as_deref(), goes_home) {
                 Found::Member(member, seat) => {
                     let leg = Leg::new(&self.cluster, member, seat);
                     match leg.enter(self.call.method()) {
@@ -121,7 +129,19 @@ impl Balanced {
                 Found::None(error) => break error,
             }
         };
-        if self.wait_for_ready { self.poll_wait(Some(error), seen, cx) } else { Poll::Ready(Err(error)) }
+        if !self.wait_for_ready {
+            return Poll::Ready(Err(error));
+        }
+        self.begin_round();
+        self.poll_wait(Some(error), seen, cx)
+    }
+
+    /// All were asked: from here on the same ones may be asked again.
+    fn begin_round(&mut self) {
+        self.moves = 0;
+        if let Some(trail) = &self.trail {
+            trail.forget_tried();
+        }
     }
 
     /// Whether there is another endpoint to be asked than this one.
@@ -176,7 +196,7 @@ impl Balanced {
     /// The call has ended, or is to go elsewhere.
     fn ended(&mut self, mut result: CallResult, seen: u64, cx: &mut Context<'_>) -> Option<Poll<CallResult>> {
         let Some(mut leg) = self.leg.take() else { return Some(Poll::Ready(result)) };
-        leg.end(&result);
+        leg.end(&result, self.is_oneway);
         let id = leg.seat.id;
         drop(leg);
         let Err(error) = &result else {
@@ -187,7 +207,11 @@ impl Balanced {
             }
             return Some(Poll::Ready(result));
         };
-        if !self.call.is_unsent() {
+        if let (Some(trail), Some(_)) = (&self.trail, error.replies_at()) {
+            trail.may_have_run_at(id);
+        }
+        // What is refused for overload is no other endpoint's load at once: `retry` waits first, and pays for it.
+        if !self.call.is_unsent() || error.code() == Code::RESOURCE_EXHAUSTED {
             return Some(Poll::Ready(result));
         }
         if self.may_move(id) {
@@ -196,9 +220,8 @@ impl Balanced {
         if !self.wait_for_ready {
             return Some(Poll::Ready(result));
         }
-        // All were asked: from here on the same ones may be asked again.
         let error = error.clone();
-        (self.moves, self.trail) = (0, None);
+        self.begin_round();
         match self.poll_wait(Some(error), seen, cx) {
             Poll::Ready(Err(error)) => Some(Poll::Ready(Err(error))),
             Poll::Ready(Ok(())) | Poll::Pending => Some(Poll::Pending),
@@ -291,74 +314,5 @@ impl Future for Housed {
 impl fmt::Debug for Housed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.0.fmt(f)
-    }
-}
-
-// ===== impl Leg =====
-
-impl Leg {
-    fn new(cluster: &Arc<Cluster>, member: Arc<Member>, seat: Arc<Seat>) -> Self {
-        let cluster = Arc::clone(cluster);
-        Self { cluster, member, seat, sent: None, admitted: None, outcome: Outcome::GivenUp }
-    }
-
-    /// Passes the endpoint's breaker, if it has one.
-    fn enter(mut self, method: &str) -> Result<Self, (u64, RpcError)> {
-        let Some(breaker) = &self.member.breaker else { return Ok(self) };
-        match breaker.admit(method) {
-            Ok(admitted) => {
-                self.admitted = Some(Box::new(admitted));
-                Ok(self)
-            }
-            Err(error) => {
-                self.outcome = Outcome::Ignored;
-                self.look_at_breaker();
-                Err((self.seat.id, error.with_peer(&self.member.channel.inner.address)))
-            }
-        }
-    }
-
-    fn end(&mut self, result: &CallResult) {
-        self.outcome = outcome(result);
-        if let Some(admitted) = self.admitted.take() {
-            admitted.end(result);
-            self.look_at_breaker();
-        }
-    }
-
-    /// While its breaker is open an endpoint is not picked.
-    fn look_at_breaker(&self) {
-        let open_for = self.member.breaker.as_ref().and_then(|breaker| breaker.snapshot().open_for);
-        if let Some(time) = open_for {
-            self.seat.trip(self.cluster.now(), time);
-        }
-    }
-}
-
-impl Drop for Leg {
-    fn drop(&mut self) {
-        let now = self.cluster.now();
-        // What was never sent took no time of the endpoint's.
-        let (took, outcome) = match self.sent {
-            Some(sent) => (now.since(sent), self.outcome),
-            None => (0, Outcome::Ignored),
-        };
-        let streak = self.seat.load.end(now, took, outcome);
-        self.cluster.ended(&self.seat, streak, now);
-    }
-}
-
-/// What a call's end says of the endpoint. A connection that cannot be made, or is lost, says so itself, and once for all its
-/// calls.
-fn outcome(result: &CallResult) -> Outcome {
-    let Err(error) = result else { return Outcome::Passed };
-    let is_lost = error.code() == Code::UNAVAILABLE && error.delivery() == Delivery::Unknown;
-    if is_lost || error.delivery() == Delivery::NotSent {
-        return Outcome::Ignored;
-    }
-    match Verdict::of(result) {
-        Verdict::Passed => Outcome::Passed,
-        Verdict::Failed => Outcome::Failed,
-        Verdict::Ignored => Outcome::Ignored,
     }
 }

@@ -23,6 +23,7 @@ use crate::client::member::Member;
 use crate::client::presence::Presence;
 use crate::discovery::{DirectoryConfig, Discovery, Endpoint, Known};
 use crate::driver::now;
+use crate::limits;
 use crate::policy::Dice;
 use crate::policy::breaker::Breaker;
 use crate::proto::Config;
@@ -49,6 +50,9 @@ pub(super) struct Cluster {
     is_at_rest: AtomicBool,
     /// When the statistics are looked at next, in µs.
     next_sweep: AtomicU64,
+    /// When those who wait are to look again, in µs: the earliest end of a breaker's time of being open. `u64::MAX` if nobody was
+    /// stopped by one.
+    next_look: AtomicU64,
     /// How often something has changed for those who wait.
     changes: AtomicU64,
     waiting: Mutex<Waiting>,
@@ -98,6 +102,7 @@ impl Cluster {
             is_kept: AtomicBool::new(false),
             is_at_rest: AtomicBool::new(false),
             next_sweep: AtomicU64::new(0),
+            next_look: AtomicU64::new(u64::MAX),
             changes: AtomicU64::new(0),
             waiting: Mutex::default(),
         }
@@ -113,11 +118,16 @@ impl Cluster {
 
     // ----- picks -----
 
-    /// An endpoint for a call, which is under way there from now on.
-    pub(super) fn pick(self: &Arc<Self>, key: Option<u64>, trail: Option<&Trail>) -> Found {
+    /// An endpoint for a call, which is under way there from now on. One that `goes_home` goes to where it may have run, as long as
+    /// that can be reached: nobody else has its answer.
+    pub(super) fn pick(self: &Arc<Self>, key: Option<u64>, trail: Option<&Trail>, goes_home: bool) -> Found {
         let fleet = self.fleet.load();
         let now = self.now();
+        let home = trail.filter(|_| goes_home).and_then(Trail::home);
         let pick = |tried: &[u64]| {
+            if let Some(picked) = home.and_then(|id| fleet.at(id, now)) {
+                return Some(picked);
+            }
             let (chance, slow_start) = (Chance::new(self.dice.throw().0), self.balance.slow_start);
             fleet.pick(Ask { now, chance, key, tried, slow_start })
         };
@@ -150,8 +160,9 @@ impl Cluster {
     pub(super) fn ended(&self, seat: &Seat, streak: u32, now: Moment) {
         let fleet = self.fleet.load();
         fleet.end();
-        let Some(ejection) = &self.balance.ejection else { return };
-        if streak >= ejection.consecutive
+        let ejection = self.balance.ejection.as_ref();
+        if let Some(ejection) = ejection
+            && streak >= ejection.consecutive
             && let Some(time) = ejection.streak(&fleet.seats(), seat, now)
         {
             self.say_ejected(&fleet, seat, time, "failures in a row");
@@ -159,7 +170,8 @@ impl Cluster {
         }
         let due = self.next_sweep.load(Ordering::Relaxed);
         if now.micros() >= due {
-            let next = now.plus(ejection.interval).micros();
+            let interval = ejection.map_or(limits::EJECT_INTERVAL, |ejection| ejection.interval);
+            let next = now.plus(interval).micros();
             let order = Ordering::Relaxed;
             if self.next_sweep.compare_exchange(due, next, order, order).is_ok() && due > 0 {
                 self.sweep(&fleet, now);
@@ -167,10 +179,11 @@ impl Cluster {
         }
     }
 
+    /// Looks at what became of the calls, and at who is fit: breakers make endpoints unfit where nothing ejects them, too.
     #[cold]
     fn sweep(&self, fleet: &Fleet<Arc<Member>>, now: Moment) {
-        let Some(ejection) = &self.balance.ejection else { return };
-        for (index, time) in ejection.sweep(&fleet.seats(), now) {
+        let ejected = self.balance.ejection.as_ref().map(|ejection| ejection.sweep(&fleet.seats(), now));
+        for (index, time) in ejected.into_iter().flatten() {
             self.say_ejected(fleet, &fleet.sites()[index].seat, time, "statistics");
         }
         fleet.recount(now, &self.balance);
@@ -314,6 +327,26 @@ impl Cluster {
             let waker = self.waiting.lock().line.leave(place);
             drop(waker);
         }
+    }
+
+    /// A breaker has stopped a call, and will until then.
+    pub(super) fn look_again(&self, at: Moment) {
+        let at = at.micros();
+        // Two looks at one breaker differ by what the clock moved meanwhile, which is no news.
+        let earlier = |known: u64| (at.saturating_add(1_000) < known).then_some(at);
+        if self.next_look.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier).is_ok() {
+            self.keeper.notify_one();
+        }
+    }
+
+    /// When those who wait are to look again; asked when they are about to, so that what is over by now is done with.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let (at, order) = (self.next_look.load(Ordering::Relaxed), Ordering::Relaxed);
+        if at <= self.now().micros() {
+            let _ = self.next_look.compare_exchange(at, u64::MAX, order, order);
+            return None;
+        }
+        self.began.checked_add(Duration::from_micros(at)).filter(|_| at < u64::MAX)
     }
 
     /// Something has changed: whoever waits looks again.

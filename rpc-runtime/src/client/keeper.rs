@@ -6,12 +6,13 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use crate::balance::Reach;
 use crate::call::{Code, Delivery, RpcError};
 use crate::client::cluster::Cluster;
 use crate::discovery::Directory;
+use crate::limits;
 
 /// Has a cluster's endpoints found and their connections kept from now on, unless they are.
 #[inline]
@@ -55,7 +56,13 @@ async fn keep(cluster: Weak<Cluster>) {
         drop(cluster);
         is_new = tokio::select! {
             biased;
-            changed = known.changed() => changed.is_ok(),
+            changed = known.changed() => {
+                if changed.is_err() {
+                    // Its reader has panicked. Whoever waits begins anew then, and not as fast as it can panic.
+                    return sleep(limits::COLD_START).await;
+                }
+                true
+            }
             () = keeper.notified() => false,
             () = until(due) => false,
         };
@@ -63,19 +70,20 @@ async fn keep(cluster: Weak<Cluster>) {
 }
 
 /// Connects whom it is worth while to connect: the first ones, and all that calls have used and lost. Says when the next attempt
-/// may be made.
+/// may be made, or those who wait are to look again.
 fn warm(cluster: &Cluster) -> Option<Instant> {
     let fleet = cluster.fleet();
     fleet.recount(cluster.now(), &cluster.balance);
+    let look = cluster.next_look();
     if cluster.is_at_rest() {
-        return None;
+        return look;
     }
     let wants = fleet.sites().iter().enumerate().filter(|(index, site)| match site.seat.reach() {
         Reach::Untried => *index < cluster.balance.warm,
         Reach::Lost | Reach::Away => true,
         Reach::Trying | Reach::Up => false,
     });
-    wants.filter_map(|(_, site)| site.of.channel.warm_up()).min()
+    wants.filter_map(|(_, site)| site.of.channel.warm_up()).chain(look).min()
 }
 
 async fn until(due: Option<Instant>) {
@@ -92,6 +100,7 @@ impl Drop for Kept {
     fn drop(&mut self) {
         if let Some(cluster) = self.0.upgrade() {
             cluster.is_left();
+            cluster.call_up();
         }
     }
 }

@@ -15,6 +15,7 @@ mod flow;
 mod in_flight;
 mod keeper;
 mod key;
+mod leg;
 mod line;
 mod member;
 mod oneway;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
 
 use crate::balance::hash;
-use crate::call::RpcError;
+use crate::call::{Code, RpcError};
 use crate::client::attended::Attended;
 use crate::client::balanced::Balanced;
 use crate::client::channel::Channel;
@@ -22,14 +22,16 @@ use crate::driver::{Failed, Shared, now};
 /// ```
 pub(super) fn failed(channel: Arc<Inner>, shared: &Arc<Shared>, failed: Failed) {
     let Failed { error, unseen } = failed;
+    let cluster = channel.part_of.as_ref().and_then(|endpoints| endpoints.upgrade()?.downcast().ok());
+    // One endpoint's overload is not for the others to bear: such a call would go round among them until its deadline.
+    let is_passed_on = cluster.is_none() || error.code() != Code::RESOURCE_EXHAUSTED;
     let in_time = unseen.filter(|call| !call.deadline.is_some_and(|at| at.has_passed(now())));
-    let (Some(call), Ok(runtime)) = (in_time, Handle::try_current()) else {
+    let (Some(call), Ok(runtime)) = (in_time.filter(|_| is_passed_on), Handle::try_current()) else {
         return count(&channel, Some(&error));
     };
     let resent = Resent { channel: Some(Arc::clone(&channel)) };
     // Nobody waits for it any more, so it waits for another connection until its deadline: giving it up sooner would lose it,
     // and save nobody any time.
-    let cluster = channel.part_of.as_ref().and_then(|endpoints| endpoints.upgrade()?.downcast().ok());
     let endpoint = hash(channel.address.as_bytes());
     let attended = Attended::refused(Channel { inner: channel }, true, 1, shared, error, *call);
     match cluster {

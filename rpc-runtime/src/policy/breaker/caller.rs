@@ -264,6 +264,11 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
+    /// Whether the breaker is not closed: others may be waiting for what becomes of this call.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.circuit.machine.lock().state() != BreakerState::Closed
+    }
+
     pub(crate) fn end(mut self, result: &CallResult) {
         let verdict = self.circuit.settings.config.verdict(result);
         if let Some(permit) = self.permit.take() {
