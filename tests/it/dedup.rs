@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use traitwire::balance::Algorithm;
 use traitwire::policy::dedup::{Claim, DedupConfig, ReplyKey, ReplyStore, StoreError};
 use traitwire::policy::{Budget, Policies};
 use traitwire::testing::{Fault, Network};
@@ -163,6 +164,29 @@ async fn another_instance_is_not_asked_and_the_call_ends_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_many_endpoints_the_one_that_may_have_run_it_is_asked_again() {
+    let (network, ledger) = (Network::seeded(1), Ledger::default());
+    let client = network.host("client");
+    for host in ["s0", "s1"] {
+        let served = ledger.clone();
+        network.host(host).serve(1, move || Server::builder().service(BankServer::new(served.clone())));
+    }
+    let builder = Channel::builder().transport(client).balance(Algorithm::RoundRobin);
+    let channel = builder.lazy("static://sim://s0:1,sim://s1:1").unwrap();
+    channel.set_policies(Policies::new().budget(Budget::Unlimited));
+    let bank = BankClient::new(channel);
+    let lost = network.inject(Fault::drop_reply("s1", "client"));
+    let mut asked = Vec::new();
+    for nth in 1..=4 {
+        let reply = bank.pay(0).detailed().await.unwrap();
+        assert_eq!(reply.value, nth, "{}", network.report());
+        asked.push(reply.picks.iter().map(|pick| pick.endpoint.to_string()).collect::<Vec<_>>());
+    }
+    assert_eq!((lost.hits(), ledger.read()), (1, (4, 4)), "each ran once");
+    assert!(asked.contains(&vec!["sim://s1:1".to_owned(); 2]), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_remembers_nothing_is_not_asked_again() {
     let ledger = Ledger::default();
     let served = ledger.clone();
@@ -246,6 +270,40 @@ impl ReplyStore for Shared {
         self.0.lock().remove(key.as_bytes());
         Ok(())
     }
+}
+
+/// One that takes its time.
+#[derive(Default)]
+struct Slow(Shared);
+
+#[async_trait]
+impl ReplyStore for Slow {
+    fn number(&self) -> u64 {
+        self.0.number()
+    }
+
+    async fn claim(&self, key: &ReplyKey, time: Duration) -> Result<Claim, StoreError> {
+        tokio::time::sleep(2 * SECOND).await;
+        self.0.claim(key, time).await
+    }
+
+    async fn keep(&self, key: &ReplyKey, reply: Vec<u8>, time: Duration) -> Result<(), StoreError> {
+        self.0.keep(key, reply, time).await
+    }
+
+    async fn release(&self, key: &ReplyKey) -> Result<(), StoreError> {
+        self.0.release(key).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_too_late_runs_nothing_after_its_time() {
+    let Bench { bank, ledger, .. } = bench(1, DedupConfig::new().store(Arc::new(Slow::default())));
+    let error = told(bank.pay(0).timeout(SECOND).await);
+    assert_eq!(error.code(), Code::DEADLINE_EXCEEDED);
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(ledger.read(), (0, 0));
+    assert_eq!(bank.pay(0).timeout(5 * SECOND).await.unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,7 +89,7 @@ pub use table::PolicyTable;
 pub(crate) use backoff::Backoff;
 pub(crate) use clock::now;
 pub(crate) use deadline::Deadlined;
-pub(crate) use dedup::Dedup;
+pub(crate) use dedup::{Dedup, OnceOnly};
 pub(crate) use dice::Dice;
 pub(crate) use hedge::Hedged;
 pub(crate) use in_force::InForce;

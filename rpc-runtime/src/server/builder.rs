@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::call::{Caps, Handler, Service, instance};
 use crate::limits;
 use crate::observe::Observer;
-use crate::policy::Dedup;
 use crate::policy::dedup::DedupConfig;
+use crate::policy::{Dedup, OnceOnly};
 use crate::proto::Config;
 use crate::server::core::Core;
 use crate::server::error::BindError;
@@ -354,6 +354,7 @@ impl ServerBuilder {
         let router = Arc::new(Router::new(self.services));
         let (config, innermost) = remembering(self.config, &self.dedup, &router);
         let handler = self.layers.into_iter().fold(innermost, |inner, layer| layer(inner));
+        let handler = if config.replies == 0 { handler } else { Arc::new(OnceOnly::new(handler)) };
         let handshakes = Handshakes::new(self.handshakes, config.handshake);
         let instance = config.instance;
         let core = Core::new(router, handler, self.observer, config, self.caps, self.connections, handshakes);
@@ -380,7 +381,8 @@ fn remembering(mut config: Config, dedup: &DedupConfig, router: &Arc<Router>) ->
         return (config, router.clone());
     }
     // Callers may ask again for as long as they have themselves.
-    let dedup = Dedup::new(dedup, config.deadline_most.is_some(), router.clone());
+    let is_cut = config.deadline_most.or(config.deadline_default).is_some();
+    let dedup = Dedup::new(dedup, is_cut, router.clone());
     config.replies = dedup.number();
     (config, Arc::new(dedup))
 }

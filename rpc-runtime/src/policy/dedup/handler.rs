@@ -15,7 +15,7 @@ use crate::limits;
 use crate::policy::clock::now;
 use crate::policy::dedup::config::DedupConfig;
 use crate::policy::dedup::flight::{Flight, Outcome, panicked};
-use crate::policy::dedup::key::{ReplyKey, fingerprint, is_keyed};
+use crate::policy::dedup::key::{ReplyKey, fingerprint};
 use crate::policy::dedup::memory::{Begun, Bounds, Memory};
 use crate::policy::dedup::reply::Reply;
 use crate::policy::dedup::store::{Claim, ReplyStore, StoreError};
@@ -105,10 +105,6 @@ impl Handler for Dedup {
         let Some(method) = request.descriptor() else { return self.inner.handler.handle(request) };
         match ReplyKey::of(&request).filter(|_| method.dedup) {
             Some(key) => self.keyed(request, key),
-            None if is_keyed(&request) && request.attempt() > 1 => {
-                let text = format!("`{}` is not `dedup` here, so it could run twice", method.full_name);
-                HandlerFuture::ready(Err(RpcError::new(Code::FAILED_PRECONDITION, Delivery::Refused, text)))
-            }
             None => self.inner.handler.handle(request),
         }
     }
@@ -134,6 +130,13 @@ impl Run {
     async fn work(self, request: Request, context: Context) {
         let outcome = match self.claim().await {
             Some(outcome) => outcome,
+            // A future whose time is over is polled once by whoever watches over its time, and that is enough to do harm.
+            None if self.until <= now() => {
+                if let Some(store) = &self.inner.store {
+                    told(store.release(&self.key).await);
+                }
+                self.too_late("before its handler began")
+            }
             None => self.execute(request, context).await,
         };
         self.flight.land(outcome);
@@ -147,7 +150,11 @@ impl Run {
             Some(Outcome::Refused(error))
         };
         let unavailable = |text: String| RpcError::new(Code::UNAVAILABLE, Delivery::Refused, text);
-        match store.claim(&self.key, self.left()).await {
+        // What is claimed by a store that answers too late stays so: whether it is for this instance is not known.
+        let Ok(claimed) = timeout_at(self.until.into(), store.claim(&self.key, self.left())).await else {
+            return Some(self.too_late("while it was asked whether the call has run before"));
+        };
+        match claimed {
             Ok(Claim::First) => None,
             Ok(Claim::Running) => {
                 let error = unavailable("another instance has begun it and not ended it".to_owned());
@@ -161,6 +168,12 @@ impl Run {
                 refused(unavailable(format!("what is remembered of calls cannot be asked: {error}")))
             }
         }
+    }
+
+    fn too_late(&self, when: &str) -> Outcome {
+        self.inner.memory.lock().forget(&self.key);
+        let text = format!("its time ran out {when}");
+        Outcome::Refused(RpcError::new(Code::DEADLINE_EXCEEDED, Delivery::Refused, text))
     }
 
     async fn execute(&self, request: Request, context: Context) -> Outcome {

@@ -20,13 +20,14 @@
 //! ```
 //!
 //! `key` says which calls are the same, `memory` what is known of them and when it is forgotten, `reply` is what is
-//! remembered, `flight` a call that runs, `handler` the wrapper, and `store` how instances share what they know.
+//! remembered, `flight` a call that runs, `handler` the wrapper, `once_only` what keeps other wrappers from running calls again, and `store` how instances share what they know.
 
 mod config;
 mod flight;
 mod handler;
 mod key;
 mod memory;
+mod once_only;
 mod reply;
 mod store;
 
@@ -36,3 +37,4 @@ pub use store::{Claim, ReplyStore, StoreError};
 
 pub(crate) use handler::Dedup;
 pub(crate) use key::attach;
+pub(crate) use once_only::OnceOnly;
