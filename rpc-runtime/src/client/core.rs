@@ -98,10 +98,11 @@ impl Inner {
 
     /// Calls that begin from now on have these policies.
     pub(super) fn set_policies(&self, policies: Policies) {
-        let speak = !policies.is_silent();
+        // All of it under one lock: of two who set them at once one has the last word, in all three places.
+        let mut in_force = self.settings.policies.write();
         self.policy_state.set(&policies);
-        *self.settings.policies.write() = Arc::new(policies);
-        self.settings.speak.store(speak, Ordering::Relaxed);
+        self.settings.speak.store(!policies.is_silent(), Ordering::Relaxed);
+        *in_force = Arc::new(policies);
     }
 
     async fn make_link(&self) -> Result<Link, RpcError> {

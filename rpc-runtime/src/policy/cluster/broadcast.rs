@@ -122,8 +122,12 @@ impl Votes {
         let each: Vec<_> = self.failures.iter().map(|(at, error)| format!("{}: {error}", at + 1)).collect();
         let (failed, count, limit) = (self.failures.len(), self.count, self.fail_limit);
         let text = format!("{failed} of {count} failed, and {limit} may (`fail_limit`): {}", each.join("; "));
-        // Where one has answered the call has run, whatever became of it elsewhere.
-        let run = if self.answered > 0 { Delivery::Executed } else { Delivery::NotSent };
+        // Where one has answered the call has run, whatever became of it elsewhere, and where one is under way it may.
+        let run = match self.answered {
+            0 if failed < count => Delivery::Unknown,
+            0 => Delivery::NotSent,
+            _ => Delivery::Executed,
+        };
         let delivery = self.failures.iter().map(|(_, error)| error.delivery()).fold(run, Delivery::max);
         let code = if self.failures.iter().all(|(_, error)| error.code() == first.code()) {
             first.code()
@@ -137,5 +141,20 @@ impl Votes {
 impl<C> fmt::Debug for Broadcast<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Broadcast(to {}, of which {} may fail)", self.members.0.len(), self.fail_limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_one_is_under_way_nobody_knows_whether_the_call_has_run() {
+        let votes = |failures| Votes { count: 3, fail_limit: 1, best: None, answered: 0, failures };
+        let failed = |at| (at, RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, "away"));
+        let early = votes(vec![failed(0), failed(2)]).result().unwrap_err();
+        assert_eq!((early.code(), early.delivery()), (Code::UNAVAILABLE, Delivery::Unknown));
+        let all = votes(vec![failed(0), failed(1), failed(2)]).result().unwrap_err();
+        assert_eq!(all.delivery(), Delivery::NotSent);
     }
 }
