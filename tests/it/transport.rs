@@ -180,12 +180,12 @@ async fn a_call_whose_time_runs_out_says_what_it_went_into() {
             2,
             "1.2s resolving `connecting`, 250.0ms connecting to connecting-1 (1 of 2), 550.0ms connecting to connecting-2 (2 of 2)",
         ),
-        ("silent", 4, "2.5s waiting for the peer's HELLO; before that 1.5s waiting for a connection"),
+        ("silent", 4, "2.6s waiting for the peer's HELLO; before that 1.4s waiting for a connection"),
         (
             "refused",
             2,
-            "1.2s resolving `refused`, 300.0ms connecting to refused-1 (1 of 2), 300.0ms connecting to refused-2 (2 of 2), \
-             200.0ms waiting out the back-off (no connection: refused-2 says no)",
+            "1.2s resolving `refused`, 250.0ms connecting to refused-1 (1 of 2), 300.0ms connecting to refused-2 (2 of 2), \
+             250.0ms waiting out the back-off (no connection: refused-2 says no)",
         ),
         ("nowhere", 2, "800.0ms waiting out the back-off (no connection: `nowhere` resolves to no address)"),
     ] {
