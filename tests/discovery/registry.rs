@@ -137,7 +137,7 @@ async fn a_server_that_was_replaced_gives_way() {
     let known = async || client.list("Calculator").await.unwrap();
     let error = one.register(&both, &old).await.err().unwrap().to_string();
     assert!(error.contains("another server has registered as `tcp://h:1` since"), "{error}");
-    assert_eq!(known().await, [new.clone()]);
+    assert_eq!(known().await, std::slice::from_ref(&new));
     // The same server may, as often as it likes; and when the new one is gone, so may the old one.
     let newer = other.register(&calculator, &new).await.unwrap();
     newer.withdraw().await.unwrap();
