@@ -11,7 +11,7 @@
 //! ```
 //! # use traitwire::{Server, rpc_service};
 //! # #[rpc_service] trait Bank { #[rpc(dedup, retry)] async fn pay(&self, amount: u32) -> u32; }
-//! # async fn example(bank: impl Bank + Sync) -> Result<(), traitwire::BindError> {
+//! # async fn example(bank: impl Bank + Send + Sync + 'static) -> Result<(), traitwire::BindError> {
 //! use traitwire::policy::dedup::DedupConfig;
 //! // All of it is the default.
 //! let config = DedupConfig::new().entries(16_384).bytes(16 * 1024 * 1024);
