@@ -17,6 +17,11 @@ impl DiscoveryError {
         Self { text: text.into(), source: None }
     }
 
+    /// What the source or the registry of this name has failed with.
+    pub(crate) fn of(name: &str, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::new(format!("{name}: {cause}")).with_source(cause)
+    }
+
     /// The same with its cause, as [`Error::source`].
     #[must_use]
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {

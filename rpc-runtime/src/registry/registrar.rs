@@ -70,7 +70,7 @@ impl<C: Caller> Registered<C> {
     }
 
     fn failed<E: std::error::Error + Send + Sync + 'static>(&self, error: E) -> DiscoveryError {
-        DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error)
+        DiscoveryError::of(&self.name, error)
     }
 }
 
@@ -125,12 +125,12 @@ impl<C: Caller> Lease for Granted<C> {
         match self.client.renew(self.lease).await {
             Ok(()) => Ok(true),
             Err(CallError::App(RegistryError::UnknownLease)) => Ok(false),
-            Err(error) => Err(DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error)),
+            Err(error) => Err(DiscoveryError::of(&self.name, error)),
         }
     }
 
     async fn withdraw(self: Box<Self>) -> Result<(), DiscoveryError> {
         let ended = self.client.deregister(self.lease).await;
-        ended.map_err(|error| DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error))
+        ended.map_err(|error| DiscoveryError::of(&self.name, error))
     }
 }

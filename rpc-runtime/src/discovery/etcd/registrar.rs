@@ -28,7 +28,7 @@ impl EtcdRegistrar {
     }
 
     fn failed(&self, error: EtcdError) -> DiscoveryError {
-        DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error)
+        DiscoveryError::of(&self.name, error)
     }
 
     async fn put(&self, service: &str, endpoint: &Endpoint, lease: u64) -> Result<(), EtcdError> {
@@ -106,11 +106,11 @@ impl Lease for EtcdLease {
 
     async fn renew(&mut self) -> Result<bool, DiscoveryError> {
         let renewed = self.gateway.renew(self.id).await;
-        renewed.map_err(|error| DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error))
+        renewed.map_err(|error| DiscoveryError::of(&self.name, error))
     }
 
     async fn withdraw(self: Box<Self>) -> Result<(), DiscoveryError> {
         let ended = self.gateway.revoke(self.id).await;
-        ended.map_err(|error| DiscoveryError::new(format!("{}: {error}", self.name)).with_source(error))
+        ended.map_err(|error| DiscoveryError::of(&self.name, error))
     }
 }
