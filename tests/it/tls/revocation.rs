@@ -130,6 +130,49 @@ async fn a_certificate_of_whose_ca_there_is_no_list_that_counts_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn a_client_looks_at_lists_too_whatever_names_it_takes() {
+    let (ca, other) = (Authority::new("ca"), Authority::new("other"));
+    let (uri, _) = serve(ServerTls::new(ca.issue(7))).await;
+    let connect = async |tls: ClientTls| Channel::builder().tls(tls).connect(&uri).await.map(drop);
+    let lists = |list: rcgen::CertificateRevocationList| RevocationLists::bytes(list.der());
+    let plain = ClientTls::new().roots(ca.roots());
+    let named = plain.clone().only_servers(["spiffe://shop/7"]);
+    // The name of the host is not asked for beside `only_servers`, and does not hide what the lists say.
+    let elsewhere = named.clone().server_name("shop.example");
+    for tls in [plain, named, elsewhere] {
+        connect(tls.clone().revocation_lists(lists(ca.list(&[9], LATER)))).await.unwrap();
+        for (list, expected) in [
+            (ca.list(&[7], LATER), "the server's certificate is refused: it is revoked"),
+            (other.list(&[], LATER), "there is no revocation list here"),
+            (ca.list(&[], 2_025), "the revocation list of its CA is out of date"),
+        ] {
+            let error = connect(tls.clone().revocation_lists(lists(list))).await.unwrap_err();
+            assert!(error.message().contains(expected), "{error}");
+        }
+    }
+    let two = lists(ca.list(&[7], LATER)).and(lists(ca.list(&[9], LATER)));
+    let error = connect(ClientTls::new().roots(ca.roots()).revocation_lists(two)).await.unwrap_err();
+    assert!(error.message().contains("there are two of one CA"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_of_a_client_are_read_again_and_stand_beside_its_own_certificate() {
+    let ca = Authority::new("ca");
+    let file = folder("revocation-client").join("ca.crl");
+    std::fs::write(&file, ca.list(&[], LATER).pem().unwrap()).unwrap();
+    let (uri, _) = serve(ServerTls::new(ca.issue(7)).require_clients(ca.roots())).await;
+    let tls = ClientTls::new().roots(ca.roots()).certificate(ca.issue(3));
+    let tls = tls.revocation_lists(RevocationLists::file(&file));
+    let connect = async || Channel::builder().tls(tls.clone()).connect(&uri).await;
+    let channel = connect().await.unwrap();
+    assert!(call(&channel, "Hand.context", "").await.unwrap().starts_with(b"spiffe://shop/3 "));
+    std::fs::write(&file, ca.list(&[7], LATER).pem().unwrap()).unwrap();
+    assert_eq!(tls.reload().await.unwrap(), Reloaded::Changed);
+    let error = connect().await.err().unwrap();
+    assert!(error.message().contains("it is revoked"), "{error}");
+}
+
 /// How binding a server with these settings fails.
 async fn unbound(tls: ServerTls) -> String {
     Server::builder().tls(tls).bind("tls://127.0.0.1:0").await.err().unwrap().to_string()

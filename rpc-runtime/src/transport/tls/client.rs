@@ -18,7 +18,7 @@ use crate::transport::tls::reason::{self, Side};
 use crate::transport::tls::server_verifier::OnlyServers;
 use crate::transport::tls::source::{Contents, Source};
 use crate::transport::tls::stream::Secured;
-use crate::transport::tls::{CertifiedKey, Roots, TlsError};
+use crate::transport::tls::{CertifiedKey, RevocationLists, Roots, TlsError};
 use crate::transport::{Io, Link};
 
 /// How a client proves who it is, and whom it believes: for [`ChannelBuilder::tls`](crate::ChannelBuilder::tls).
@@ -46,6 +46,7 @@ impl Default for ClientTls {
             roots: Roots::system(),
             certificate: None,
             server_name: None,
+            revoked: None,
             only: Vec::new(),
             tls12: false,
             alpn: ALPN.to_owned(),
@@ -83,6 +84,13 @@ impl ClientTls {
     #[must_use]
     pub fn only_servers<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         self.with(|settings| settings.only = names.into_iter().map(Into::into).collect())
+    }
+
+    /// Refuses servers whose certificates these lists revoke, and those of whose CAs there is
+    /// [no list](RevocationLists) that counts. Connections that there are go on.
+    #[must_use]
+    pub fn revocation_lists(self, lists: RevocationLists) -> Self {
+        self.with(|settings| settings.revoked = Some(lists))
     }
 
     /// Speaks TLS 1.2 with servers that do not speak 1.3.
@@ -174,6 +182,7 @@ struct ClientSettings {
     roots: Roots,
     certificate: Option<CertifiedKey>,
     server_name: Option<String>,
+    revoked: Option<RevocationLists>,
     only: Vec<String>,
     tls12: bool,
     alpn: String,
@@ -190,21 +199,14 @@ impl Settings for ClientSettings {
     type Made = ClientMade;
 
     fn sources(&self) -> Vec<Source> {
+        let revoked = self.revoked.as_ref().map_or(&[][..], RevocationLists::sources);
         let own = self.certificate.as_ref().map(CertifiedKey::sources);
-        self.roots.sources().iter().cloned().chain(own.into_iter().flatten()).collect()
+        self.roots.sources().iter().chain(revoked).cloned().chain(own.into_iter().flatten()).collect()
     }
 
     fn make(&self, contents: &Contents) -> Result<ClientMade, TlsError> {
         let mut contents = contents.iter();
-        let roots = Arc::new(self.roots.parse(&mut contents)?);
-        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider())
-            .build()
-            .map_err(|error| TlsError::unusable("the roots", &error))?;
-        let verifier: Arc<dyn ServerCertVerifier> = if self.only.is_empty() {
-            webpki
-        } else {
-            Arc::new(OnlyServers::new(webpki, roots, self.only.clone()))
-        };
+        let verifier = self.verifier(&mut contents)?;
         // `dangerous` for a verifier of one's own: this is webpki's, with other names at most.
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(self.tls12))
@@ -220,6 +222,26 @@ impl Settings for ClientSettings {
         };
         config.alpn_protocols = vec![self.alpn.clone().into_bytes()];
         Ok(ClientMade { config: Arc::new(config), verifier, server_name: self.server_name.clone() })
+    }
+}
+
+impl ClientSettings {
+    fn verifier<'a>(
+        &self,
+        mut contents: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+        let roots = Arc::new(self.roots.parse(&mut contents)?);
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider());
+        let builder = match &self.revoked {
+            Some(lists) => builder.with_crls(lists.parse(contents)?).enforce_revocation_expiration(),
+            None => builder,
+        };
+        let webpki = builder.build().map_err(|fault| TlsError::unbuilt(&fault))?;
+        Ok(if self.only.is_empty() {
+            webpki
+        } else {
+            Arc::new(OnlyServers::new(webpki, roots, self.only.clone()))
+        })
     }
 }
 

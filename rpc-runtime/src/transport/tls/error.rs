@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use rustls::client::VerifierBuilderError;
+
 /// Why certificates, keys or roots cannot be used. Whoever gave them is to blame, never a peer.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -75,6 +77,16 @@ impl TlsError {
     /// What is wrong with the certificates, keys or settings that are called `what`.
     pub(super) fn unusable(what: &str, fault: &dyn fmt::Display) -> Self {
         Self::Unusable { what: what.to_owned(), fault: fault.to_string() }
+    }
+
+    /// What is wrong with roots or revocation lists that no verifier can be built from.
+    pub(super) fn unbuilt(fault: &VerifierBuilderError) -> Self {
+        match fault {
+            VerifierBuilderError::InvalidCrl(fault) => {
+                Self::unusable("the revocation lists", &format_args!("{fault:?}"))
+            }
+            fault => Self::unusable("the roots", fault),
+        }
     }
 }
 

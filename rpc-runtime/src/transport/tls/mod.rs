@@ -31,7 +31,7 @@
 //! all sides believe [both](Roots::and) for a while.
 //!
 //! A certificate that must not count any more, although its time is not over, is in its CA's list:
-//! [`ServerTls::revocation_lists`].
+//! [`ServerTls::revocation_lists`], [`ClientTls::revocation_lists`].
 //!
 //! # Development
 //!

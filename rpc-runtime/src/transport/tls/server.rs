@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::UnixTime;
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{HandshakeKind, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
@@ -228,12 +228,7 @@ impl ServerSettings {
             Some(lists) => builder.with_crls(lists.parse(contents)?).enforce_revocation_expiration(),
             None => builder,
         };
-        let webpki = builder.build().map_err(|error| match error {
-            VerifierBuilderError::InvalidCrl(fault) => {
-                TlsError::unusable("the revocation lists", &format_args!("{fault:?}"))
-            }
-            error => TlsError::unusable("the roots", &error),
-        })?;
+        let webpki = builder.build().map_err(|fault| TlsError::unbuilt(&fault))?;
         Ok(if self.only.is_empty() { webpki } else { Arc::new(OnlyClients::new(webpki, self.only.clone())) })
     }
 }

@@ -21,6 +21,23 @@ pub(super) struct OnlyServers {
 }
 
 impl OnlyServers {
+    /// Only the whole check of webpki knows the revocation lists. It looks at the host's name last, and that is not asked
+    /// for here.
+    fn check_revoked(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        match self.webpki.verify_server_cert(end_entity, intermediates, host, &[], now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(()),
+            verified => verified.map(drop),
+        }
+    }
+
     pub(super) const fn new(
         webpki: Arc<WebPkiServerVerifier>,
         roots: Arc<RootCertStore>,
@@ -35,13 +52,14 @@ impl ServerCertVerifier for OnlyServers {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let algorithms = provider().signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        self.check_revoked(end_entity, intermediates, server_name, now)?;
         is_one_of(&self.names, end_entity)?;
         Ok(ServerCertVerified::assertion())
     }
