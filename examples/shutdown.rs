@@ -37,12 +37,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ended = server.serve_with_shutdown(async move {
         // The call must be under way first, or there would be nothing to wait for.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        if !at_once && tokio::signal::ctrl_c().await.is_err() {
-            println!("ctrl-c cannot be heard here; ending now");
+        if !at_once {
+            ctrl_c().await;
         }
         println!("shutting down");
     });
     println!("calls that were cut: {}", ended.await?.cut);
     println!("the call that was under way: {:?}", call.await?);
     Ok(())
+}
+
+/// Ready when the user presses ctrl-c, or where that cannot be heard.
+async fn ctrl_c() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        println!("ctrl-c cannot be heard here; ending now");
+    }
 }

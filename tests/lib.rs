@@ -6,6 +6,6 @@ pub mod sweep;
 
 pub use conformance::{
     Answering, Callback, CallbackClient, CallbackServer, Conformance, ConformanceClient, ConformanceError,
-    ConformanceServer, Counts, Dynamic, Exerciser, Item, TlsOptions, Tree, from_json, metadata_from_json,
+    ConformanceServer, Counters, Dynamic, Exerciser, Item, TlsOptions, Tree, from_json, metadata_from_json,
     to_json,
 };

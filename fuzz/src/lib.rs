@@ -7,6 +7,7 @@ mod frames;
 #[path = "../../rpc-runtime/src/proto/tests/model.rs"]
 mod model;
 mod pair;
+#[path = "../../rpc-runtime/src/proto/tests/probe.rs"]
 mod probe;
 #[path = "../../rpc-runtime/src/proto/tests/river.rs"]
 mod river;

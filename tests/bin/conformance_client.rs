@@ -118,9 +118,7 @@ impl Line {
         if let Some(metadata) = &self.metadata {
             options = options.with_metadata(&metadata_from_json(metadata)?);
         }
-        let method =
-            if self.method.contains('.') { self.method } else { format!("Conformance.{}", self.method) };
-        let call = Dynamic::new(&method, &arguments, input.as_deref(), options);
+        let call = Dynamic::new(&self.method, &arguments, input.as_deref(), options);
         let cancel_after = self.cancel_after_ms.map(Duration::from_millis);
         let read_delay = Duration::from_millis(self.read_delay_ms.unwrap_or(0));
         Ok(Prepared { id: self.id, call, cancel_after, read_delay })

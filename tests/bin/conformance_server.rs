@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use traitwire::policy::access::{Authenticate, StaticTokens};
 use traitwire::{Channel, Identity, Server, ServerBuilder, Token};
 use traitwire_tests::{ConformanceServer, Exerciser, TlsOptions};
@@ -82,16 +82,17 @@ async fn run(arguments: &[String]) -> Result<usize, String> {
     let server = builder.bind(listen).await.map_err(|error| error.to_string())?;
     let address = server.addresses()[0].clone();
     service.listens_at(&address, own);
+    // Before the line that tells others whom to end.
+    let signals = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     println!("listening {address}");
     // Whoever started this waits for the line.
     let _ = std::io::stdout().flush();
-    let drained = server.serve_with_shutdown(terminated()).await.map_err(|error| error.to_string())?;
+    let drained = server.serve_with_shutdown(terminated(signals)).await.map_err(|error| error.to_string())?;
     Ok(drained.cut)
 }
 
 /// Ready at the first SIGTERM; the second one ends the process.
-async fn terminated() {
-    let Ok(mut signals) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+async fn terminated(mut signals: Signal) {
     signals.recv().await;
     tokio::spawn(async move {
         signals.recv().await;

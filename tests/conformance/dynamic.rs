@@ -23,7 +23,7 @@ pub struct Dynamic {
 }
 
 impl Dynamic {
-    /// A call of the method `"Service.method"`. It has the streams that [`Conformance`](crate::Conformance) says, and sends
+    /// A call of the method `"Service.method"`; one of [`Conformance`](crate::Conformance) goes by its own name too. It has the streams that [`Conformance`](crate::Conformance) says, and sends
     /// items if there are any; a method outside the trait returns no stream.
     pub fn new(method: &str, arguments: &[Value], input: Option<&[Value]>, options: CallOptions) -> Self {
         let method = describe(method, input.is_some());
@@ -81,7 +81,8 @@ impl Dynamic {
 
 /// The method of the trait that bears this name, else one that was made up.
 fn describe(name: &str, has_input: bool) -> &'static MethodDescriptor {
-    let known = <ConformanceClient>::DESCRIPTOR.methods.iter().find(|method| method.full_name == name);
+    let methods = <ConformanceClient>::DESCRIPTOR.methods;
+    let known = methods.iter().find(|method| method.full_name == name || method.name == name);
     match known {
         Some(method) if method.sends || !has_input => method,
         _ => {

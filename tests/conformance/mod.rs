@@ -10,6 +10,6 @@ pub use dynamic::Dynamic;
 pub use json::{from_json, metadata_from_json, to_json};
 pub use service::{
     Answering, Callback, CallbackClient, CallbackServer, Conformance, ConformanceClient, ConformanceError,
-    ConformanceServer, Counts, Exerciser, Item, Tree,
+    ConformanceServer, Counters, Exerciser, Item, Tree,
 };
 pub use tls::TlsOptions;

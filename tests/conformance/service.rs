@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, stream};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use traitwire::observe::Counters;
+use traitwire::observe;
 use traitwire::{ChannelBuilder, Context, RpcError, Streaming, rpc_service};
 
 /// Methods that between them touch every promise of the protocol.
@@ -60,7 +60,7 @@ pub trait Conformance {
     async fn grow(&self, a: i64, b: Option<i64>) -> i64;
     /// What the server has counted.
     #[rpc(idempotent)]
-    async fn counters(&self) -> Counts;
+    async fn counters(&self) -> Counters;
     /// So many items, each with a payload of so many bytes.
     #[rpc(idempotent)]
     fn generate(&self, count: u64, size: u32) -> impl Stream<Item = Item>;
@@ -159,7 +159,7 @@ pub struct ConformanceError {
 /// What the server has counted.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[expect(clippy::exhaustive_structs, reason = "the wire fixes it")]
-pub struct Counts {
+pub struct Counters {
     /// Connections that are open.
     pub connections: u64,
     /// Handlers at work, this one included.
@@ -184,9 +184,8 @@ pub struct Exerciser {
 
 #[derive(Debug, Default)]
 struct Shared {
-    counters: Arc<Counters>,
-    /// Where it listens, once it does.
-    /// Where the service itself is reached.
+    counters: Arc<observe::Counters>,
+    /// Where the service itself is reached, once it listens.
     own: OnceLock<(String, ChannelBuilder)>,
     ledger: Option<File>,
     runs: Mutex<HashMap<String, u64>>,
@@ -204,7 +203,7 @@ impl Exerciser {
     }
 
     /// What counts for it: the server's observer.
-    pub fn counters(&self) -> Arc<Counters> {
+    pub fn counters(&self) -> Arc<observe::Counters> {
         Arc::clone(&self.shared.counters)
     }
 
@@ -296,7 +295,8 @@ impl Conformance for Exerciser {
                 own.chain(depth).await.map_err(Into::into)
             };
             let further: Result<Vec<u64>, RpcError> = further.await;
-            left.extend(further.unwrap_or_default());
+            // A list that ends early would be taken for the answer.
+            left.extend(further.unwrap_or_else(|error| panic!("the next hop failed: {error}")));
         }
         left
     }
@@ -305,10 +305,10 @@ impl Conformance for Exerciser {
         a.wrapping_add(b.unwrap_or(0))
     }
 
-    async fn counters(&self) -> Counts {
+    async fn counters(&self) -> Counters {
         let counted = self.shared.counters.snapshot();
         let refused = counted.refused.iter().filter(|(why, _)| **why != "cancelled");
-        Counts {
+        Counters {
             connections: counted.connections,
             in_flight: counted.in_flight,
             started: counted.started,

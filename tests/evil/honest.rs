@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc as asynchronous;
 use tokio::time::Instant;
 use traitwire::CallOptions;
-use traitwire_tests::{ConformanceClient, Counts};
+use traitwire_tests::{ConformanceClient, Counters};
 
 /// How its calls went.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Story {
     /// What went wrong, ever.
     pub(crate) failures: Vec<String>,
     /// What the server has counted, this call included.
-    pub(crate) counts: Counts,
+    pub(crate) counts: Counters,
 }
 
 /// A client that calls all the time.

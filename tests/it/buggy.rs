@@ -1,10 +1,13 @@
 //! Servers that break the rules of streams, byte by byte: the client's call ends with an error, and the client lives.
 
+use std::io;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Mutex, mpsc};
+use traitwire::transport::{Link, Listener, Transport};
 use traitwire::{Channel, Code, Delivery, RpcError, Streaming, rpc_service};
 
 use super::support::socket_path;
@@ -84,8 +87,9 @@ async fn converse(mut io: impl AsyncRead + AsyncWrite + Unpin, call: &[u8], says
     seen
 }
 
-/// A listener of either kind.
+/// A listener of each kind.
 enum Place {
+    Memory(Pipes, Mutex<mpsc::UnboundedReceiver<DuplexStream>>),
     Tcp(TcpListener),
     Unix(UnixListener),
 }
@@ -93,25 +97,57 @@ enum Place {
 impl Place {
     async fn converse(&self, call: &[u8], says: &str) -> Vec<u8> {
         match self {
+            Self::Memory(_, dialled) => {
+                let pipe = dialled.lock().await.recv().await.unwrap();
+                converse(pipe, call, says).await
+            }
             Self::Tcp(listener) => converse(listener.accept().await.unwrap().0, call, says).await,
             Self::Unix(listener) => converse(listener.accept().await.unwrap().0, call, says).await,
         }
     }
 }
 
-async fn places(name: &str) -> [(String, Place); 2] {
+async fn places(name: &str) -> [(String, Place); 3] {
+    let (pipes, dialled) = mpsc::unbounded_channel();
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let path = socket_path(name);
     let unix = UnixListener::bind(&path).unwrap();
     [
+        ("pipes://here".to_owned(), Place::Memory(Pipes(pipes), Mutex::new(dialled))),
         (format!("tcp://{}", tcp.local_addr().unwrap()), Place::Tcp(tcp)),
         (format!("unix://{path}"), Place::Unix(unix)),
     ]
 }
 
+/// Memory whose other ends go to whoever listens.
+#[derive(Clone)]
+struct Pipes(mpsc::UnboundedSender<DuplexStream>);
+
+#[async_trait::async_trait]
+impl Transport for Pipes {
+    fn scheme(&self) -> &'static str {
+        "pipes"
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Link> {
+        let (near, far) = duplex(64 << 10);
+        self.0.send(far).map_err(io::Error::other)?;
+        Ok(Link::local(near, address))
+    }
+
+    async fn bind(&self, _: &str) -> io::Result<Box<dyn Listener>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// A fresh channel each time: after a connection that failed another attempt may have to wait.
-async fn client(uri: &str) -> PumpClient {
-    PumpClient::new(Channel::builder().credit(1_024).connect_timeout(LONG).lazy(uri).unwrap())
+fn client(uri: &str, place: &Place) -> PumpClient {
+    let builder = Channel::builder().credit(1_024).connect_timeout(LONG);
+    let builder = match place {
+        Place::Memory(pipes, _) => builder.transport(pipes.clone()),
+        Place::Tcp(_) | Place::Unix(_) => builder,
+    };
+    PumpClient::new(builder.lazy(uri).unwrap())
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -138,7 +174,7 @@ fn check(what: &str, error: &RpcError, delivery: Delivery, said: &[u8], closed: 
 async fn a_reader_of_a_buggy_server_gets_an_error_and_lives() {
     for (uri, place) in places("buggy-reader").await {
         for (what, says, items, delivery) in to_a_reader() {
-            let client = client(&uri).await;
+            let client = client(&uri, &place);
             let (read, said) = tokio::join!(
                 async {
                     let mut drawn = client.draw().timeout(LONG);
@@ -164,7 +200,7 @@ async fn a_reader_of_a_buggy_server_gets_an_error_and_lives() {
 async fn a_writer_to_a_buggy_server_gets_an_error_and_lives() {
     for (uri, place) in places("buggy-writer").await {
         for (what, says, _, delivery) in to_a_writer() {
-            let client = client(&uri).await;
+            let client = client(&uri, &place);
             let call = client.fill(stream::iter([1]).chain(stream::pending())).timeout(LONG);
             let (result, said) = tokio::join!(call, place.converse(b"Pump.fill", &says));
             check(what, &RpcError::from(result.unwrap_err()), delivery, &said, false);

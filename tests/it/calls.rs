@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use traitwire::{Caller, Channel, Code, Delivery, Handler, HandlerFuture, Request, RpcError};
 
 use super::support::{Hand, Served, call, call_within, request, serve, serve_with, socket_path};
@@ -96,11 +98,33 @@ async fn a_nested_call_inherits_deadline_and_propagating_metadata() {
     let mut request = request("Hand.inherit", "");
     request.metadata_mut().set("tenant", "blue").unwrap().propagate();
     request.metadata_mut().set("local", "x").unwrap();
+    request.metadata_mut().set("traceparent", "00-1-2-01").unwrap();
     request.set_timeout(Duration::from_secs(3));
     let response = channel.call(request).await.unwrap();
     let text = String::from_utf8(response.body().bytes().to_vec()).unwrap();
     assert!(text.starts_with("Hand.context 2"), "less than the outer three seconds: {text}");
-    assert!(text.contains("[tenant: \"blue\"]"), "{text}");
+    assert!(text.contains("[tenant: \"blue\", traceparent: \"00-1-2-01\"]"), "{text}");
+}
+
+#[test]
+fn a_loopback_repeats_for_a_given_order_of_polls() {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let channel = Channel::loopback(Hand::default());
+            let calls = (0..60_u64).map(|nth| {
+                let (method, millis) =
+                    [("Hand.sleep", 7 * nth % 23), ("Hand.echo", nth)][usize::from(nth % 3 == 0)];
+                let within = Duration::from_millis(3 + 11 * nth % 29);
+                let call = call_within(&channel, within, method, millis.to_string());
+                async move { format!("{nth}: {:?}", call.await.map_err(|error| error.to_string())) }
+            });
+            calls.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await
+        })
+    };
+    let (first, second) = (run(), run());
+    assert!(first.iter().any(|end| end.contains("Ok")) && first.iter().any(|end| end.contains("Err")));
+    assert_eq!(first, second);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use traitwire::tls::dev;
-use traitwire_tests::{ConformanceClient, Counts};
+use traitwire::{Delivery, RpcError};
+use traitwire_tests::{ConformanceClient, Counters};
 
 /// A `conformance-server` at work.
 struct Server {
@@ -38,7 +39,7 @@ impl Server {
     }
 
     /// Waits until the server's counters say so; fails after five seconds.
-    async fn counts_until(&self, what: &str, check: impl Fn(&Counts) -> bool) {
+    async fn counts_until(&self, what: &str, check: impl Fn(&Counters) -> bool) {
         let client = ConformanceClient::connect(&self.uri).await.unwrap();
         for _ in 0..5_000 {
             if check(&client.counters().await.unwrap()) {
@@ -340,6 +341,21 @@ async fn a_drain_that_cuts_calls_ends_with_one() {
     let (ended, _) = calls.await.unwrap();
     let error = &ended["1"]["rpc_error"];
     assert_eq!((&error["code"], &error["delivery"]), (&"unavailable".into(), &"executed".into()), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_server_that_drains() {
+    let mut server = Server::start(&["--limit", "drain_grace_ms=60000"]).await;
+    let client = ConformanceClient::connect(&server.uri).await.unwrap();
+    let call = tokio::spawn(client.sleep(60_000));
+    server.counts_until("the call is accepted", |counts| counts.in_flight == 2).await;
+    server.terminate().await;
+    // It drains: whoever comes now finds nobody.
+    while ConformanceClient::connect(&server.uri).await.is_ok() {}
+    server.terminate().await;
+    // Much less than the grace.
+    assert_eq!(server.ended().await.code(), Some(1));
+    assert_eq!(RpcError::from(call.await.unwrap().unwrap_err()).delivery(), Delivery::Unknown);
 }
 
 #[tokio::test]

@@ -149,11 +149,10 @@ impl Interop for Service {
 
 // ===== the transports =====
 
-/// A service, and a client whose connection can be cut.
+/// A service, and a client of it.
 struct Pair {
     client: InteropClient,
     ledger: Arc<Ledger>,
-    wires: Wires,
 }
 
 impl Pair {
@@ -162,21 +161,29 @@ impl Pair {
         server: impl FnOnce(ServerBuilder) -> ServerBuilder,
         client: impl FnOnce(ChannelBuilder) -> ChannelBuilder,
     ) -> Self {
+        let uri = match kind {
+            Kind::Memory => format!("mem://interop-{}", unique()),
+            Kind::Tcp => "tcp://127.0.0.1:0".to_owned(),
+            Kind::Unix => format!("unix://{}", socket_path(&format!("interop-{}", unique()))),
+        };
+        let (server, ledger) = serve(&uri, server).await;
+        let channel = client(Channel::builder()).connect(&server).await.unwrap();
+        Self { client: InteropClient::new(channel), ledger }
+    }
+
+    /// One whose connections pass through wires that can be cut.
+    async fn wired(kind: Kind) -> (Self, Wires) {
         let wires = Wires::new(kind);
-        let service = Service::default();
-        let ledger = Arc::clone(&service.ledger);
-        let builder = Server::builder().service(InteropServer::new(service)).transport(wires.clone());
         let uri = match kind {
             Kind::Memory => "wires://memory".to_owned(),
             Kind::Tcp => "tcp://127.0.0.1:0".to_owned(),
             Kind::Unix => format!("unix://{}", socket_path(&format!("interop-{}", unique()))),
         };
-        let server = server(builder).bind(&uri).await.unwrap();
-        let (_, address) = server.addresses()[0].split_once("://").unwrap();
-        let uri = format!("wires://{address}");
-        tokio::spawn(server.serve());
-        let channel = client(Channel::builder().transport(wires.clone())).connect(&uri).await.unwrap();
-        Self { client: InteropClient::new(channel), ledger, wires }
+        let (server, ledger) = serve(&uri, |builder| builder.transport(wires.clone())).await;
+        let (_, address) = server.split_once("://").unwrap();
+        let builder = Channel::builder().transport(wires.clone());
+        let channel = builder.connect(&format!("wires://{address}")).await.unwrap();
+        (Self { client: InteropClient::new(channel), ledger }, wires)
     }
 
     async fn plain(kind: Kind) -> Self {
@@ -189,6 +196,16 @@ impl Pair {
             self.client.empty().await.unwrap();
         }
     }
+}
+
+/// A server there, and what its service has seen.
+async fn serve(uri: &str, settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> (String, Arc<Ledger>) {
+    let service = Service::default();
+    let ledger = Arc::clone(&service.ledger);
+    let server = settings(Server::builder().service(InteropServer::new(service))).bind(uri).await.unwrap();
+    let address = server.addresses()[0].clone();
+    tokio::spawn(server.serve());
+    (address, ledger)
 }
 
 fn unique() -> u32 {
@@ -494,7 +511,7 @@ async fn thousands_of_timeouts_at_a_time() {
 #[tokio::test]
 async fn a_connection_that_is_lost_in_mid_stream_is_an_error_and_the_next_call_connects() {
     for kind in EVERYWHERE {
-        let pair = Pair::plain(kind).await;
+        let (pair, wires) = Pair::wired(kind).await;
         let mut items = pair.client.produce_many(u32::MAX, 1_000);
         for _ in 0..10 {
             items.next().await.unwrap().unwrap();
@@ -502,7 +519,7 @@ async fn a_connection_that_is_lost_in_mid_stream_is_an_error_and_the_next_call_c
         let (source, dropped) = guarded(stream::iter([vec![0; 7]]).chain(stream::pending()));
         let sending = tokio::spawn(pair.client.collect(source));
         until("its item is there", || read(&pair.ledger.taken) == 1).await;
-        assert_eq!(pair.wires.cut(), 1);
+        assert_eq!(wires.cut(), 1);
 
         // What had come is still read; then the stream fails, once, and does not end as if it were whole.
         let error = loop {
@@ -520,7 +537,7 @@ async fn a_connection_that_is_lost_in_mid_stream_is_an_error_and_the_next_call_c
 
         assert_eq!(pair.client.produce_many(100, 10).count().await, 100, "{kind:?}");
         assert_eq!(pair.client.collect(stream::iter([vec![0; 7]])).await.unwrap(), 7, "{kind:?}");
-        assert_eq!(pair.wires.cut(), 2, "{kind:?}: it has connected once more, and no more often");
+        assert_eq!(wires.cut(), 2, "{kind:?}: it has connected once more, and no more often");
     }
 }
 

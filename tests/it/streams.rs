@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use traitwire::{
-    CallError, Channel, Code, Delivery, RpcError, Server, ServerBuilder, ServerHandle, Streaming,
+    CallError, Channel, Code, Delivery, RpcError, Server, ServerBuilder, ServerHandle, Streaming, rpc_service,
 };
 
 use super::numbers::{Basic, Failed, Fates, NumbersClient, NumbersServer};
@@ -61,7 +61,14 @@ pub(super) async fn every_form(numbers: &NumbersClient) {
             assert_eq!(blocks.next().await.unwrap().unwrap(), vec![nth as u8; size]);
         }
         assert!(blocks.next().await.is_none());
-        assert_eq!(blocks.received().items, u64::from(count));
+        let received = blocks.received();
+        assert_eq!(received.items, u64::from(count));
+        // Each has a head of two to five bytes.
+        let bytes = u64::from(count) * size as u64;
+        assert!(
+            (bytes + 2 * received.items..=bytes + 5 * received.items).contains(&received.bytes),
+            "{received:?}"
+        );
     }
     let opened: Vec<u32> = numbers.open("four").await.unwrap().map(Result::unwrap).collect().await;
     assert_eq!(opened, [0, 1, 2, 3]);
@@ -98,7 +105,7 @@ async fn a_panic_costs_its_stream_only() {
 }
 
 /// A stream that panics once `count` values have been read, and the handler is at work.
-fn panicking(count: u32, fates: &Arc<Fates>) -> impl futures::Stream<Item = i64> + Send + use<> {
+fn panicking(count: u32, fates: &Arc<Fates>) -> impl Stream<Item = i64> + Send + use<> {
     let fates = Arc::clone(fates);
     stream::unfold(0, move |n| {
         let fates = Arc::clone(&fates);
@@ -233,6 +240,43 @@ async fn time_runs_until_first_progress_then_while_nothing_moves_and_in_all_if_a
     let error = numbers.sum(0, ticks).total_timeout(Duration::from_secs(90)).await.unwrap_err();
     assert!(error.to_string().contains("total_timeout"), "{error}");
     assert_eq!(began.elapsed().as_secs(), 90);
+}
+
+#[rpc_service]
+trait Impatient {
+    #[rpc(idle_timeout = "2s")]
+    fn idle(&self) -> impl Stream<Item = u32>;
+    #[rpc(total_timeout = "5s")]
+    fn total(&self) -> impl Stream<Item = u32>;
+}
+
+struct Ticking;
+
+impl Impatient for Ticking {
+    fn idle(&self) -> impl Stream<Item = u32> {
+        stream::iter([1]).chain(stream::pending())
+    }
+
+    fn total(&self) -> impl Stream<Item = u32> {
+        stream::unfold(0, |nth| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((nth, nth + 1))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_that_the_trait_gives_hold_without_options() {
+    let client = ImpatientClient::loopback(Ticking);
+    for (stream, what, seconds) in [(client.idle(), "idle_timeout", 2), (client.total(), "total_timeout", 5)]
+    {
+        let began = tokio::time::Instant::now();
+        let items: Vec<_> = stream.collect().await;
+        let error = items.last().unwrap().as_ref().unwrap_err().rpc().unwrap();
+        assert_eq!(error.code(), Code::DEADLINE_EXCEEDED);
+        assert!(error.message().contains(what), "{error}");
+        assert_eq!(began.elapsed().as_secs(), seconds);
+    }
 }
 
 #[tokio::test(start_paused = true)]

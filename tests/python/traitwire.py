@@ -35,7 +35,7 @@ LAST_WORDS = 1.0
 """Seconds that the final GOAWAY has to get out."""
 
 MAX_METHOD = 16 << 10
-"""Bytes of a method's name. The document bounds only the names that NAME binds; a head has to fit its first frame."""
+"""Bytes of a method's name. A callee refuses names of more than 256; tests may send longer ones, and a head has to fit its first frame."""
 
 _TICK = 0.1
 _READ = 64 << 10

@@ -97,10 +97,13 @@ def call_stream(data):
     head = (body.method(), body.uint(), body.uint(optional=True), body.uint(optional=True), body.pairs())
     same("head", head, ("Clock.countdown", 10_000_000, 60_000_000, None, None))
     same("arguments", msgpack.decode(body.rest()), [2])
+    head = frames.call_head("Clock.countdown", 10_000_000, b"\xc0", (60_000_000, None))
+    same("written", frames.first(frames.CALL, frames.TAKES, 1, head, msgpack.encode([2])), data)
 
 
 def item(data):
     same("item", msgpack.decode(only(data, frames.ITEM, 1)), 2)
+    same("written", frames.item(1, msgpack.encode(2)), data)
 
 
 def item_open(data):
@@ -116,6 +119,7 @@ def item_first_part(data):
 
 def end(data):
     same("metadata", frames.Body(only(data, frames.END, 1)).pairs(), None)
+    same("written", frames.end(1), data)
 
 
 def reply(data):

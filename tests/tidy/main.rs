@@ -177,10 +177,10 @@ fn nothing_is_left_over() {
     let offender = [
         ("examples/a.rs", offence),
         ("tests/it/b.rs", offence),
-        ("tests/src/bin/c.rs", "fn main() { dbg!(1); }"),
+        ("tests/bin/c.rs", "fn main() { dbg!(1); }"),
     ];
     let places =
-        ["examples/a.rs:2", "examples/a.rs:3", "examples/a.rs:6", "examples/a.rs:9", "tests/src/bin/c.rs:1"];
+        ["examples/a.rs:2", "examples/a.rs:3", "examples/a.rs:6", "examples/a.rs:9", "tests/bin/c.rs:1"];
     let mut found = shape::left_overs(&Tree::of(&offender));
     found.sort();
     show(&found, &places);

@@ -19,7 +19,7 @@ use crate::call::{Deadline, Identity, Metadata, MetadataError, Peer, PushBack, V
 /// The call that is being served.
 ///
 /// It is ambient: [`Context::current`] finds it anywhere in a handler, and a client called there inherits its
-/// deadline, its trace and its propagating metadata. It does not follow into a spawned task by itself:
+/// deadline, its trace (W3C: `traceparent`, `tracestate`, `baggage`) and its propagating metadata. It does not follow into a spawned task by itself:
 /// [`scope`](Self::scope) carries it there, and [`detached`](Self::detached) leaves it behind.
 ///
 /// ```

@@ -105,9 +105,15 @@ impl Metadata {
         self.entries.is_empty()
     }
 
-    /// Sets what `inherited` marks as propagating and this does not have.
+    /// Sets what `inherited` marks as propagating and its trace context, as far as this has no such key. Who has an own
+    /// `traceparent` is given nobody else's `tracestate`: the two are one.
     pub(crate) fn inherit(&mut self, inherited: &Self) {
-        for entry in inherited.iter().filter(|entry| entry.propagates()) {
+        let has_trace = self.get("traceparent").is_some();
+        let is_trace = |entry: &Entry| match entry.key() {
+            "tracestate" => !has_trace,
+            key => TRACE_CONTEXT.contains(&key),
+        };
+        for entry in inherited.iter().filter(|entry| entry.propagates() || is_trace(entry)) {
             if self.get(&entry.key).is_none() {
                 self.entries.push(entry.clone());
             }
@@ -295,6 +301,9 @@ const RESERVED: &str = "rpc-";
 /// Where credentials stand, as in HTTP.
 pub(crate) const AUTHORIZATION: &str = "authorization";
 
+/// The keys of W3C's trace context: they go on with nested calls, marked or not, and never change an answer.
+pub(crate) const TRACE_CONTEXT: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,6 +359,22 @@ mod tests {
         child.inherit(&parent);
         assert!(child.is_empty() && parent.iter().all(Entry::is_credential));
         assert!(!format!("{parent:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_trace_is_inherited_without_a_mark_and_whole() {
+        let mut parent = Metadata::new();
+        for (key, value) in [("traceparent", "00-1-2-01"), ("tracestate", "vendor=1"), ("baggage", "a=b")] {
+            parent.set(key, value).unwrap();
+        }
+        let mut child = Metadata::new();
+        child.inherit(&parent);
+        let (mut grandchild, mut started) = (Metadata::new(), Metadata::new());
+        grandchild.inherit(&child);
+        assert_eq!(format!("{grandchild:?}"), format!("{parent:?}"), "further hops carry it too");
+        started.set("traceparent", "00-3-4-01").unwrap();
+        started.inherit(&parent);
+        assert_eq!((started.len(), started.text("traceparent")), (1, Some("00-3-4-01")));
     }
 
     #[test]

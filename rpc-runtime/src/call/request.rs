@@ -113,7 +113,7 @@ impl Contents for Inner {
 
 impl Request {
     /// A request for a method that is known. It inherits from the [current context](Context::current): the
-    /// deadline, which is absolute, and the propagating metadata.
+    /// deadline, which is absolute, the trace (`traceparent`, `tracestate`, `baggage`), and the propagating metadata.
     pub fn new(method: &'static MethodDescriptor, arguments: Payload) -> Self {
         let mut this = Self::by_name(method.full_name, arguments);
         (this.inner.descriptor, this.inner.takes) = (Some(method), method.takes);

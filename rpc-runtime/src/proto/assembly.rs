@@ -112,7 +112,7 @@ impl Partial {
         self.allowed < self.total
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) const fn reserved(&self) -> usize {
         self.reserved
     }
@@ -187,12 +187,12 @@ impl Budget {
         if self.side.owns(id) { &mut self.answers } else { &mut self.arguments }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) const fn used(&self) -> usize {
         self.arguments.used + self.answers.used
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn waiting(&self) -> usize {
         self.arguments.waiting.len() + self.answers.waiting.len()
     }

@@ -69,7 +69,7 @@ impl Bulk {
         more as u64
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     fn owed(&self) -> u64 {
         let overhead = limits::ITEM_OVERHEAD as u64;
         match self.form {
@@ -157,14 +157,14 @@ impl BulkQueue {
         self.answers
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn counted(&self) -> usize {
         let all = self.ready.iter().chain(self.waiting.values());
         all.filter(|bulk| bulk.is_answer()).map(|bulk| bulk.payload.len()).sum()
     }
 
     /// What of a stream's load is paid for and not framed, in credit.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn owed(&self, id: u32) -> u64 {
         let mut loads = self.ready.iter().chain(self.waiting.values());
         loads.find(|bulk| bulk.id == id).map_or(0, Bulk::owed)

@@ -136,6 +136,12 @@ impl Body {
         (self.bytes, self.reserved, self.id)
     }
 
+    /// What it holds of the budget.
+    #[cfg(any(test, fuzzing))]
+    pub const fn reserved(&self) -> usize {
+        self.reserved
+    }
+
     /// A payload that was taken apart.
     pub const fn from_parts(bytes: Vec<u8>, reserved: usize, id: u32) -> Self {
         Self { id, bytes, reserved }
@@ -315,6 +321,8 @@ pub enum Refusal {
     Cancelled,
     /// There is too much at work already.
     Overload,
+    /// This side takes no further calls.
+    Draining,
     /// Its streams are not those of its method.
     BadStreams,
 }

@@ -33,7 +33,7 @@ impl Unwritten {
         (*first.key() <= written).then(|| first.remove())
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

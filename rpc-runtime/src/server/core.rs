@@ -250,6 +250,7 @@ impl Dispatch for Core {
                 Refusal::BadMetadata | Refusal::BadStreams => Refused::BadArgument,
                 Refusal::Cancelled => Refused::Cancelled,
                 Refusal::Overload => Refused::Overload,
+                Refusal::Draining => Refused::Draining,
             });
         });
     }

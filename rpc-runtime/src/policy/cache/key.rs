@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::call::Request;
+use crate::call::{Request, TRACE_CONTEXT};
 
 /// What makes two calls the same: method, metadata and arguments, byte for byte.
 ///
@@ -24,9 +24,6 @@ pub(in crate::policy) enum Varies {
     On(Arc<[String]>),
 }
 
-/// Metadata that differs from call to call and never changes an answer: trace context (W3C).
-const IGNORED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
-
 impl Key {
     pub(super) fn of(request: &Request, varies: &Varies) -> Self {
         let mut bytes = Vec::with_capacity(64 + request.arguments().bytes().len());
@@ -40,7 +37,7 @@ impl Key {
         let counts = |key: &str, is_secret: bool| match varies {
             // The protocol's own: which attempt it is, say.
             _ if key.starts_with("rpc-") => false,
-            Varies::All => !IGNORED.contains(&key),
+            Varies::All => !TRACE_CONTEXT.contains(&key),
             Varies::On(keys) => is_secret || keys.iter().any(|other| other == key),
         };
         let mut entries: Vec<_> =

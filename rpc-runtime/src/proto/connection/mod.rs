@@ -331,20 +331,21 @@ impl Connection {
     }
 
     /// The bytes held by the queue, by the budget and its line, and by answers in the bulk queue.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn held_bytes(&self) -> (usize, usize, usize) {
         (self.outbound.held(), self.budget.used() + self.budget.waiting(), self.output.bulk.answer_bytes())
     }
 
-    #[cfg(test)]
-    pub(super) const fn is_alive(&self) -> bool {
+    /// Whether it has neither failed nor closed.
+    #[cfg(any(test, fuzzing))]
+    pub const fn is_alive(&self) -> bool {
         self.phase.is_alive()
     }
 
     /// Sums are what they sum. `lent` is what bodies that are out have reserved.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     #[track_caller]
-    pub(super) fn assert_adds_up(&mut self, lent: usize, config: &Config) {
+    pub fn assert_adds_up(&mut self, lent: usize, config: &Config) {
         let reserved = self.outbound.reserved() + self.inbound.reserved();
         assert_eq!(self.budget.used(), reserved + lent, "the budget");
         assert!(self.budget.used() <= config.assembly);
@@ -357,9 +358,9 @@ impl Connection {
     }
 
     /// What is possible has been done: nothing waits for a reason that is gone.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     #[track_caller]
-    pub(super) fn assert_settled(&mut self, now: Instant) {
+    pub fn assert_settled(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Open) {
             let before = (self.outbound.queued(), self.budget.waiting(), self.spare.used().1);
             self.settle(now);
@@ -369,8 +370,8 @@ impl Connection {
     }
 
     /// What is over has been ended.
-    #[cfg(test)]
-    pub(super) fn assert_timely(&mut self, now: Instant) {
+    #[cfg(any(test, fuzzing))]
+    pub fn assert_timely(&mut self, now: Instant) {
         assert_eq!(self.inbound.overdue(now), 0, "calls whose time is over are not held");
     }
 
@@ -380,9 +381,9 @@ impl Connection {
     }
 
     /// Nothing is open, held or waiting.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     #[track_caller]
-    pub(super) fn assert_empty(&self) {
+    pub fn assert_empty(&self) {
         let calls = (self.outbound_calls(), self.inbound_calls(), self.inbound.has_waiting());
         assert_eq!((calls, self.held_bytes()), (((0, 0), 0, false), (0, 0, 0)));
         assert!(self.outbound.is_written());

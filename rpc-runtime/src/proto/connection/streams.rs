@@ -7,7 +7,7 @@ use crate::call::{Batch, Metadata, RpcError};
 use crate::proto::ConnectionError;
 use crate::proto::event::{CallRef, Taken};
 use crate::proto::id::{CallId, CallKey};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use crate::proto::stream::Streams;
 use crate::proto::tools::Tools;
 use crate::wire::{Header, Kind};
@@ -106,8 +106,8 @@ impl Connection {
     }
 
     /// What each stream of items that leave may still send.
-    #[cfg(test)]
-    pub(in crate::proto) fn unspent(&mut self) -> std::collections::BTreeMap<u32, u64> {
+    #[cfg(any(test, fuzzing))]
+    pub fn unspent(&mut self) -> std::collections::BTreeMap<u32, u64> {
         let lane = &self.output.bulk;
         let unspent = |(id, streams): (u32, &Streams)| {
             streams.output.as_ref().map(|output| (id, output.unspent() + lane.owed(id)))
@@ -116,8 +116,8 @@ impl Connection {
     }
 
     /// What each stream of items that arrive may still receive.
-    #[cfg(test)]
-    pub(in crate::proto) fn ungiven(&mut self) -> std::collections::BTreeMap<u32, u64> {
+    #[cfg(any(test, fuzzing))]
+    pub fn ungiven(&mut self) -> std::collections::BTreeMap<u32, u64> {
         let ungiven =
             |(id, streams): (u32, &Streams)| streams.input.as_ref().map(|input| (id, input.held().1));
         self.outbound.streams().into_iter().chain(self.inbound.streams()).filter_map(ungiven).collect()

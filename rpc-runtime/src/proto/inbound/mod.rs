@@ -124,7 +124,12 @@ impl Inbound {
         let more = header.flags.has(Flags::MORE);
         if id > self.highest {
             self.highest = id;
-            return if self.last.is_some() { Ok(()) } else { self.open_call(id, header.flags, body, tools) };
+            if self.last.is_none() {
+                return self.open_call(id, header.flags, body, tools);
+            }
+            // Its caller knows that from the GOAWAY.
+            tools.events.push_back(Event::Refused(Refusal::Draining));
+            return Ok(());
         }
         let Some(call) = self.open.get_mut(id) else { return Ok(()) };
         match std::mem::replace(&mut call.state, State::Running) {
@@ -355,13 +360,18 @@ impl Inbound {
                 }
                 State::Assembling { partial, .. } => {
                     partial.abandon(tools.budget);
+                    tools.events.push_back(Event::Refused(Refusal::Draining));
                     Delivery::Refused
                 }
                 State::Waiting { arguments, .. } => {
                     tools.release(arguments);
+                    tools.events.push_back(Event::Refused(Refusal::Draining));
                     Delivery::Refused
                 }
-                State::Refused { .. } => Delivery::Refused,
+                State::Refused { reason, .. } => {
+                    tools.events.push_back(Event::Refused(reason));
+                    Delivery::Refused
+                }
             };
             // Of an answer or of items.
             tools.output.drop_load(id);
@@ -412,7 +422,7 @@ impl Inbound {
     }
 
     /// Calls beyond their deadline that nobody has stopped or is about to look at.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn overdue(&mut self, now: Instant) -> usize {
         let waits = |state: &State| {
             matches!(
@@ -425,7 +435,7 @@ impl Inbound {
     }
 
     /// What arguments that are being received or wait have reserved.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn reserved(&mut self) -> usize {
         let reserved = |(_, call): (u32, &mut Call)| match &call.state {
             State::Assembling { partial, .. } => partial.reserved(),

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::proto::event::{Answer, CallRef, Event, Stop, Taken};
 use crate::proto::id::CallId;
 use crate::proto::refusals::check_first;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use crate::proto::stream::Receiving;
 use crate::proto::stream::{Arrived, Sending, Streams};
 use crate::proto::tools::Tools;
@@ -301,13 +301,13 @@ impl Inbound {
         self.open.get_mut(id).and_then(|call| call.streams.as_ref()).is_some_and(|streams| streams.moved)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn streams(&mut self) -> Vec<(u32, &Streams)> {
         self.open.iter_mut().filter_map(|(id, call)| Some((id, call.streams.as_deref()?))).collect()
     }
 
     /// What the windows of all streams hold of the spare credit.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn spare_held(&mut self) -> u64 {
         let inputs = self.open.iter_mut().filter_map(|(_, call)| call.streams.as_ref()?.input.as_ref());
         inputs.map(Receiving::spare_held).sum()

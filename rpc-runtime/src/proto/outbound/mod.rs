@@ -384,17 +384,17 @@ impl Outbound {
     }
 
     /// Whether the transport has taken all oneway calls that are open.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_written(&self) -> bool {
         self.unwritten.is_empty()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) const fn held(&self) -> usize {
         self.held
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn counted(&self) -> usize {
         let held = |(_, call): (usize, &Call)| match &call.state {
             State::Queued { .. } => call.call.arguments.len(),
@@ -406,7 +406,7 @@ impl Outbound {
     }
 
     /// What answers that are being received have reserved.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn reserved(&self) -> usize {
         let partials = self.calls.iter().filter_map(|(_, call)| call.answer.as_ref());
         partials.map(|begun| begun.1.reserved()).sum()

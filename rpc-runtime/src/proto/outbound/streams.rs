@@ -6,7 +6,7 @@ use crate::call::{Batch, Code, Delivery, Metadata, RpcError};
 use crate::proto::event::{CallRef, Event, Received, Taken};
 use crate::proto::id::CallKey;
 use crate::proto::refusals::{check_first, item_too_large};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use crate::proto::stream::Receiving;
 use crate::proto::stream::{Arrived, Streams};
 use crate::proto::tools::Tools;
@@ -288,14 +288,14 @@ impl Outbound {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn streams(&self) -> Vec<(u32, &Streams)> {
         let sent = self.calls.iter().filter(|(_, call)| !matches!(call.state, State::Queued { .. }));
         sent.filter_map(|(_, call)| Some((call.id, call.streams.as_deref()?))).collect()
     }
 
     /// What the windows of all streams hold of the spare credit.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn spare_held(&self) -> u64 {
         let inputs = self.calls.iter().filter_map(|(_, call)| call.streams.as_ref()?.input.as_ref());
         inputs.map(Receiving::spare_held).sum()

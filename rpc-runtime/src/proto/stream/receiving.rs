@@ -242,12 +242,12 @@ impl Receiving {
     }
 
     /// What its window holds of the spare credit.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) const fn spare_held(&self) -> u64 {
         self.grown + self.lent
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn held(&self) -> (u64, u64) {
         assert!(self.taken <= self.received && self.received <= self.granted, "{self:?}");
         assert!(self.granted <= self.limit(), "{self:?}");

@@ -110,7 +110,7 @@ impl Sending {
         self.finished && !self.queued
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) const fn unspent(&self) -> u64 {
         self.credit
     }

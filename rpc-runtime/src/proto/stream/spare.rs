@@ -54,7 +54,7 @@ impl Spare {
         self.lent = self.lent.saturating_sub(lent);
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::proto) fn used(&self) -> (u64, usize) {
         (self.grown + self.lent, self.waiting.len())
     }

@@ -63,6 +63,64 @@ fn every_split_of_the_bytes_gives_the_same() {
         pair.drive();
         assert_eq!(pair.client.outcome().unwrap(), b"split", "chunks of {chunk}");
     }
+    // In two pieces, at each place: what the handshake, the call and the answer are.
+    let in_two = |pair: &mut Pair, first: usize| {
+        let before = pair.sent;
+        pair.chunk = first;
+        pair.step();
+        pair.chunk = usize::MAX;
+        pair.drive();
+        (pair.sent.0 - before.0).max(pair.sent.1 - before.1)
+    };
+    let (mut first, mut longest) = (1, usize::MAX);
+    while first < longest {
+        let mut pair = Pair::fresh(Config::default(), Config::default());
+        let now = pair.now;
+        let hello = in_two(&mut pair, first);
+        pair.client.call(b"split", now);
+        let call = in_two(&mut pair, first);
+        pair.server.echo(now);
+        let reply = in_two(&mut pair, first);
+        assert_eq!(pair.client.outcome().unwrap(), b"split", "split behind {first} bytes");
+        (first, longest) = (first + 1, hello.max(call).max(reply));
+    }
+    assert!(first > 60, "the handshake is longer");
+}
+
+#[test]
+fn a_call_whose_time_runs_out_says_what_it_waited_for() {
+    let one = Config { in_flight: 1, ..Config::default() };
+    let mut pair = Pair::with(Config::default(), one);
+    let told = |pair: &mut Pair| {
+        let error = pair.client.outcome().unwrap_err();
+        assert_eq!(error.code(), Code::DEADLINE_EXCEEDED);
+        (error.delivery(), error.message().rsplit("its time ran out: ").next().unwrap().to_owned())
+    };
+    pair.client.try_call(b"first", 60_000 * MS, pair.now).unwrap();
+    pair.drive();
+    pair.client.try_call(b"second", 1_000 * MS, pair.now).unwrap();
+    pair.pass(2_000 * MS);
+    let place = "1.0s waiting for a place on the connection";
+    assert_eq!(told(&mut pair), (Delivery::NotSent, place.to_owned()));
+
+    // The place is free after 300 ms, and the server says nothing more.
+    pair.client.try_call(b"third", 1_000 * MS, pair.now).unwrap();
+    pair.pass(300 * MS);
+    pair.server.echo(pair.now);
+    pair.drive();
+    assert_eq!(pair.client.outcome().unwrap(), b"first");
+    pair.server.writes = false;
+    pair.pass(1_000 * MS);
+    let sent = "300.0ms in the queue, 700.0ms sent and waiting for the answer";
+    assert_eq!(told(&mut pair), (Delivery::Unknown, sent.to_owned()));
+
+    let mut pair = Pair::new();
+    pair.server.writes = false;
+    pair.client.try_call(&vec![0; 1 << 20], 1_000 * MS, pair.now).unwrap();
+    pair.pass(2_000 * MS);
+    let (delivery, story) = told(&mut pair);
+    assert!(story.ends_with("sending its arguments"), "{story}");
+    assert_eq!(delivery, Delivery::NotSent, "nobody has granted the rest");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::pair::{Pair, bytes_of};
 use crate::call::{Code, Delivery, RpcError};
 use crate::limits;
-use crate::proto::{Config, ConnectionError, Stop};
+use crate::proto::{Config, ConnectionError, Refusal, Stop};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -19,7 +19,7 @@ fn accepted_calls_finish_and_later_ones_are_handed_back() {
     let second = pair.client.call(b"too late", now);
     // The second call is on its way when the GOAWAY is read.
     pair.drive();
-    assert_eq!(pair.server.started.len(), 1);
+    assert_eq!((pair.server.started.len(), &pair.server.refused[..]), (1, &[Refusal::Draining][..]));
     let (key, outcome) = pair.client.ended.remove(0);
     let error = bytes_of(outcome).unwrap_err();
     assert_eq!((key, error.code(), error.delivery()), (second, Code::UNAVAILABLE, Delivery::Refused));
@@ -357,6 +357,25 @@ fn a_forced_close_tells_the_peer_why() {
     assert!(error.message().contains("the grace is over"), "{error}");
     assert_eq!(pair.server.stopped[0].1, Stop::Lost);
     assert!(pair.server.closed.is_some() && pair.client.closed.is_some());
+}
+
+#[test]
+fn what_a_forced_close_finds_unstarted_is_counted_as_refused() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.client.call(b"started", now);
+    pair.drive();
+    pair.server.starts = false;
+    pair.client.call(b"waits", now);
+    pair.client.call(&vec![0; 1 << 20], now);
+    pair.drive();
+    pair.server.machine.close_now("enough", now);
+    pair.drive();
+    assert_eq!(pair.server.refused, [Refusal::Draining; 2]);
+    let mut deliveries: Vec<_> =
+        pair.client.ended.drain(..).map(|(_, end)| bytes_of(end).unwrap_err().delivery()).collect();
+    deliveries.sort_by_key(|delivery| format!("{delivery}"));
+    assert_eq!(deliveries, [Delivery::Executed, Delivery::Refused, Delivery::Refused]);
 }
 
 #[test]

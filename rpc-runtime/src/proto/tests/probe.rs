@@ -11,7 +11,7 @@ pub(super) fn is_alive(machine: &Connection) -> bool {
 
 /// What a body holds of the budget.
 pub(super) fn reserved(body: &Body) -> usize {
-    body.reserved
+    body.reserved()
 }
 
 /// The tables agree with their sums. `lent` is what bodies that are out have reserved.

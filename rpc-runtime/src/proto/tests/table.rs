@@ -1,11 +1,11 @@
 //! Each frame about a call with streams in each state of that call: what docs/PROTOCOL.md says of it, cell by cell.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::abuse::{bare, frame, raw};
 use super::pair::{End, Pair, outgoing};
 use crate::call::{Batch, Code, Deadline, Metadata};
-use crate::proto::{Answer, CallId, CallRef, OutgoingCall, StreamUse};
+use crate::proto::{Answer, CallId, CallKey, CallRef, Connection, OutgoingCall, StreamUse};
 use crate::wire::{CallHead, ErrorHead, Flags, Kind, Method, ReplyHead, StreamTimes};
 
 /// What comes of a frame: it does what it is for, nothing, or it costs the connection, for this reason.
@@ -23,6 +23,7 @@ const PLACE: Comes = Comes::Fault("no place for one at this time");
 const AGAIN: Comes = Comes::Fault("a second CALL");
 const TOTAL: Comes = Comes::Fault("do not add up");
 const WRONG: Comes = Comes::Fault("wrong end");
+const TOTAL_OF: Comes = Comes::Fault("is not its payload's total");
 
 // ===== frames =====
 
@@ -172,6 +173,28 @@ fn over(pair: &mut Pair, id: CallId) {
     pair.server.machine.answer(id, Answer::End { metadata: Metadata::new() }, pair.now);
 }
 
+fn expire(pair: &mut Pair, _: CallId) {
+    // Its own time, before anybody is taken for dead.
+    pair.pass(Duration::from_secs(11));
+    // Something at that time, so that when it was last heard of is not what changes.
+    pair.inject(&item(1));
+}
+
+/// The first part of an item that is larger than any may be.
+fn large(id: u32) -> Vec<u8> {
+    raw(Kind::Item, Flags::MORE, id, &[0xff, 0xff, 0xff, 0xff, 7])
+}
+
+fn reply_large(pair: &mut Pair, id: CallId) {
+    let payload = vec![7; 1 << 20].into();
+    pair.server.machine.answer(id, Answer::Reply { metadata: Metadata::new(), payload }, pair.now);
+}
+
+fn fail_large(pair: &mut Pair, id: CallId) {
+    let detail = vec![7; 1 << 20].into();
+    pair.server.machine.answer(id, Answer::App { metadata: Metadata::new(), detail }, pair.now);
+}
+
 #[test]
 #[rustfmt::skip]
 fn each_frame_of_a_caller_has_its_outcome_in_each_state() {
@@ -200,11 +223,20 @@ fn each_frame_of_a_caller_has_its_outcome_in_each_state() {
     row("opened",     [AGAIN, DO,    PLACE, DO,    DO,    DO,    WRONG, WRONG, DO   ], &|| callee(BOTH, announce));
     row("finishing",  [AGAIN, NO,    PLACE, NO,    NO,    DO,    WRONG, WRONG, DO   ], &|| callee(BOTH, finish));
     row("stopping",   [AGAIN, NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, |pair, _| pair.inject(&cancel())));
+    row("out of time",[AGAIN, NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, expire));
+    row("too large",  [AGAIN, NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, |pair, _| pair.inject(&large(1))));
+    row("replying",   [AGAIN, NO,    PLACE, NO,    NO,    TOTAL_OF, WRONG, WRONG, DO], &|| callee(Flags::SENDS, |pair, id| reply_large(pair, id)));
+    row("failing",    [AGAIN, NO,    PLACE, NO,    NO,    TOTAL_OF, WRONG, WRONG, DO], &|| callee(BOTH, fail_large));
     row("over",       [NO,    NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, over));
 }
 
+/// What its caller does at last.
+type Then = fn(&mut Connection, CallKey, Instant);
+
+const WAITS: Then = |_, _, _| {};
+
 /// A call of the client with these streams, to a server that says nothing, and then reads `frames`.
-fn caller(sends: bool, takes: bool, size: usize, frames: &[u8], cancelled: bool) -> Pair {
+fn caller(sends: bool, takes: bool, size: usize, frames: &[u8], then: Then) -> Pair {
     let mut pair = Pair::new();
     let idle = Some(Duration::from_secs(60));
     let stream = (sends || takes).then_some(StreamUse { sends, takes, idle, total: None });
@@ -215,11 +247,18 @@ fn caller(sends: bool, takes: bool, size: usize, frames: &[u8], cancelled: bool)
     pair.drive();
     pair.client.inbox.extend(frames);
     pair.drive();
-    if cancelled {
-        pair.client.machine.cancel(key, pair.now);
-        pair.drive();
-    }
+    then(&mut pair.client.machine, key, pair.now);
+    pair.drive();
     pair
+}
+
+/// The first part of an answer of 100 bytes.
+fn half_reply() -> Vec<u8> {
+    frame(Kind::Reply, Flags::MORE, 1, |frame| {
+        frame.total(100);
+        ReplyHead::default().write(frame);
+        frame.payload(b"x");
+    })
 }
 
 #[test]
@@ -238,15 +277,17 @@ fn each_frame_of_a_callee_has_its_outcome_in_each_state() {
     let inside = || [open(1), part(1)].concat();
     let half = Comes::Fault("is not its payload's total");
     //                 OPEN   ITEM   part   END    CREDIT REPLY  ERROR  APP    CALL   CANCEL
-    row("never",      [NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, WRONG, WRONG], &|| caller(true, true, 1, &[], false));
-    row("sending",    [DO,    PLACE, PLACE, PLACE, half,  PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1 << 20, &[], false));
-    row("no streams", [PLACE, PLACE, PLACE, PLACE, NO,    DO,    DO,    DO,    WRONG, WRONG], &|| caller(false, false, 1, &[], false));
-    row("sends only", [PLACE, PLACE, PLACE, PLACE, DO,    DO,    DO,    DO,    WRONG, WRONG], &|| caller(true, false, 1, &[], false));
-    row("takes only", [DO,    PLACE, PLACE, PLACE, NO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(false, true, 1, &[], false));
-    row("sent",       [DO,    PLACE, PLACE, PLACE, DO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &[], false));
-    row("opened",     [PLACE, DO,    DO,    DO,    DO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &open(1), false));
-    row("inside",     [PLACE, TOTAL, DO,    TOTAL, DO,    PLACE, DO,    TOTAL, WRONG, WRONG], &|| caller(true, true, 1, &inside(), false));
-    row("answering",  [PLACE, PLACE, PLACE, PLACE, DO,    PLACE, DO,    TOTAL, WRONG, WRONG], &|| caller(true, true, 1, &begun(), false));
-    row("abandoned",  [NO,    NO,    NO,    DO,    NO,    DO,    DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &open(1), true));
-    row("over",       [NO,    NO,    NO,    NO,    NO,    NO,    NO,    NO,    WRONG, WRONG], &|| caller(true, true, 1, &error(1, Flags::NONE, None), false));
+    row("never",      [NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, WRONG, WRONG], &|| caller(true, true, 1, &[], WAITS));
+    row("sending",    [DO,    PLACE, PLACE, PLACE, half,  PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1 << 20, &[], WAITS));
+    row("no streams", [PLACE, PLACE, PLACE, PLACE, NO,    DO,    DO,    DO,    WRONG, WRONG], &|| caller(false, false, 1, &[], WAITS));
+    row("sends only", [PLACE, PLACE, PLACE, PLACE, DO,    DO,    DO,    DO,    WRONG, WRONG], &|| caller(true, false, 1, &[], WAITS));
+    row("takes only", [DO,    PLACE, PLACE, PLACE, NO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(false, true, 1, &[], WAITS));
+    row("sent",       [DO,    PLACE, PLACE, PLACE, DO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &[], WAITS));
+    row("opened",     [PLACE, DO,    DO,    DO,    DO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &open(1), WAITS));
+    row("inside",     [PLACE, TOTAL, DO,    TOTAL, DO,    PLACE, DO,    TOTAL, WRONG, WRONG], &|| caller(true, true, 1, &inside(), WAITS));
+    row("answering",  [PLACE, PLACE, PLACE, PLACE, DO,    PLACE, DO,    TOTAL, WRONG, WRONG], &|| caller(true, true, 1, &begun(), WAITS));
+    row("all sent",   [DO,    PLACE, PLACE, PLACE, DO,    PLACE, DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &[], Connection::finish_items));
+    row("half",       [PLACE, PLACE, PLACE, PLACE, DO,    TOTAL, DO,    TOTAL, WRONG, WRONG], &|| caller(true, false, 1, &half_reply(), WAITS));
+    row("abandoned",  [NO,    NO,    NO,    DO,    NO,    DO,    DO,    DO,    WRONG, WRONG], &|| caller(true, true, 1, &open(1), Connection::cancel));
+    row("over",       [NO,    NO,    NO,    NO,    NO,    NO,    NO,    NO,    WRONG, WRONG], &|| caller(true, true, 1, &error(1, Flags::NONE, None), WAITS));
 }
