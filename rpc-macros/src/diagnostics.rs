@@ -1,5 +1,6 @@
 //! Owns every message of the attribute, each a row of one table that names the fix, and the [`Report`] that collects
-//! them. Does not look for mistakes.
+//! them. Does not look for mistakes. Two things are said elsewhere: what syn says of tokens that do not parse, and, by the
+//! runtime, which alone knows its features, that one is missing.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;

@@ -51,7 +51,8 @@
 //! | | |
 //! |---|---|
 //! | `tls` | `tls://` for clients and servers, with rustls and ring |
-//! | `dev-certs` | a certificate authority for development and tests |
+//! | `dev-certs` | a certificate authority for development and tests, and the program `traitwire-certs` |
+//! | `jwt` | signed tokens (JSON Web Tokens) as proof of who calls: [`policy::access`] |
 //! | `testing` | a simulated network for tests, with faults |
 //! | `cache` | answers kept on the calling side, [`policy`] |
 //! | `config` | policies from TOML, [`policy`], and lists of servers in files, `file://`: [`discovery`] |

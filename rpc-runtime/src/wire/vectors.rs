@@ -171,8 +171,7 @@ fn no_example_is_left_out() {
     assert_eq!(documented().into_keys().collect::<Vec<_>>(), tested);
 }
 
-/// Each side of the conversations: how what follows its preface and HELLO is written.
-/// One side of a conversation, and how it is written.
+/// One side of a conversation, and how what follows its preface and HELLO is written.
 type Spoken = (&'static str, fn(&mut Vec<u8>));
 
 const CONVERSATIONS: &[Spoken] = &[
