@@ -109,11 +109,11 @@ impl Metadata {
     /// `traceparent` is given nobody else's `tracestate`: the two are one.
     pub(crate) fn inherit(&mut self, inherited: &Self) {
         let has_trace = self.get("traceparent").is_some();
-        let is_trace = |entry: &Entry| match entry.key() {
+        let goes_on = |entry: &&Entry| match entry.key() {
             "tracestate" => !has_trace,
-            key => TRACE_CONTEXT.contains(&key),
+            _ => entry.propagates() || entry.is_trace(),
         };
-        for entry in inherited.iter().filter(|entry| entry.propagates() || is_trace(entry)) {
+        for entry in inherited.iter().filter(goes_on) {
             if self.get(&entry.key).is_none() {
                 self.entries.push(entry.clone());
             }
@@ -174,6 +174,11 @@ impl Entry {
     /// Whether calls made by the handler carry the entry too.
     pub fn propagates(&self) -> bool {
         self.propagates && !self.is_credential()
+    }
+
+    /// Whether it is a part of W3C's trace context, which goes on with nested calls, marked or not, and never changes an answer.
+    pub(crate) fn is_trace(&self) -> bool {
+        ["traceparent", "tracestate", "baggage"].contains(&self.key())
     }
 
     /// Whether it leaves only over links that nobody can read along on: it was [marked so](Self::credential), or its key is
@@ -301,8 +306,6 @@ const RESERVED: &str = "rpc-";
 /// Where credentials stand, as in HTTP.
 pub(crate) const AUTHORIZATION: &str = "authorization";
 
-/// The keys of W3C's trace context: they go on with nested calls, marked or not, and never change an answer.
-pub(crate) const TRACE_CONTEXT: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 #[cfg(test)]
 mod tests {

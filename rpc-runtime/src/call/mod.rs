@@ -83,7 +83,7 @@ pub(crate) use context::Origin;
 pub(crate) use large::{clear as clear_large, keep as keep_large, sweep as sweep_large, take as take_large};
 
 pub(crate) use load::Tail;
-pub(crate) use metadata::{AUTHORIZATION, TRACE_CONTEXT, check_key};
+pub(crate) use metadata::{AUTHORIZATION, check_key};
 pub(crate) use payload::{Caps, Reclaim};
 pub(crate) use policy::{Asked, PushBack};
 pub(crate) use response::ItemSource;

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::call::{Request, TRACE_CONTEXT};
+use crate::call::{Entry, Request};
 
 /// What makes two calls the same: method, metadata and arguments, byte for byte.
 ///
@@ -34,14 +34,13 @@ impl Key {
         };
         part(request.method().as_bytes());
         part(request.arguments().bytes());
-        let counts = |key: &str, is_secret: bool| match varies {
+        let counts = |entry: &&Entry| match varies {
             // The protocol's own: which attempt it is, say.
-            _ if key.starts_with("rpc-") => false,
-            Varies::All => !TRACE_CONTEXT.contains(&key),
-            Varies::On(keys) => is_secret || keys.iter().any(|other| other == key),
+            _ if entry.key().starts_with("rpc-") => false,
+            Varies::All => !entry.is_trace(),
+            Varies::On(keys) => entry.is_sensitive() || keys.iter().any(|key| key == entry.key()),
         };
-        let mut entries: Vec<_> =
-            request.metadata().iter().filter(|entry| counts(entry.key(), entry.is_sensitive())).collect();
+        let mut entries: Vec<_> = request.metadata().iter().filter(counts).collect();
         // The order in which they were set says nothing.
         entries.sort_unstable_by_key(|entry| entry.key());
         for entry in entries {
