@@ -169,6 +169,19 @@ fn retry() {
 }
 
 #[test]
+fn dedup() {
+    let lines = [
+        "700 left, after 2 attempts; Ada 700, Grace 300",
+        "NotEnough { has: 700 }); Ada 700, Grace 300",
+        "unavailable, unknown",
+        "it had run: Ada 400, Grace 600",
+        "unavailable, unknown",
+        "in the end: Ada 300, Grace 700",
+    ];
+    prints("dedup", &lines);
+}
+
+#[test]
 fn hedge() {
     let printed = run("hedge", &[]);
     let searches = |line: &str| line.split_whitespace().rev().nth(4).and_then(|count| count.parse().ok());

@@ -20,8 +20,8 @@ use traitwire::policy::limit::{Limit, LimitConfig};
 use traitwire::policy::shed::{Shed, ShedConfig};
 use traitwire::policy::{Policies, Policy};
 use traitwire::{
-    CallResult, Caller, Channel, Handler, HandlerFuture, Hedge, MethodDescriptor, Payload, Request, Response,
-    Retry, RpcError, Service, ServiceDescriptor,
+    CallResult, Caller, Channel, Handler, HandlerFuture, Hedge, Keep, MethodDescriptor, Payload, Request,
+    Response, Retry, RpcError, Service, ServiceDescriptor,
 };
 use traitwire_allocations::{Counting, count, made};
 
@@ -29,8 +29,11 @@ use traitwire_allocations::{Counting, count, made};
 static ALLOCATOR: Counting = Counting;
 
 static READ: &MethodDescriptor = &BENCH.methods[0];
-static BENCH: ServiceDescriptor =
-    ServiceDescriptor::new("Bench", "", &[MethodDescriptor::new("read", "Bench.read", 0).idempotent()]);
+static BENCH: ServiceDescriptor = ServiceDescriptor::new(
+    "Bench",
+    "",
+    &[MethodDescriptor::new("read", "Bench.read", 0).idempotent().with_cache(Keep::allowed())],
+);
 /// The arguments of a call with two small numbers.
 const ARGUMENTS: [u8; 3] = [0x92, 40, 2];
 /// Calls of a measurement, and measurements of which the quickest counts: what is slower was disturbed.

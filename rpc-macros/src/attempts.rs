@@ -95,7 +95,7 @@ pub(crate) fn cache(setting: Setting, report: &mut Report) -> Option<Cache> {
     let key = setting.key.clone();
     let (mut ttl, mut errors, mut stale_if_error) = (None, None, None);
     let inner = inside(setting, "of `cache`", ON_CACHE, report)?;
-    let is_said = inner.iter().any(|inner| inner.key == "ttl");
+    let is_timed = inner.is_empty() || inner.iter().any(|inner| inner.key == "ttl");
     for inner in inner {
         match inner.key.to_string().as_str() {
             "ttl" => ttl = inner.duration("\"5s\"", report),
@@ -104,10 +104,10 @@ pub(crate) fn cache(setting: Setting, report: &mut Report) -> Option<Cache> {
             _ => {}
         }
     }
-    if !is_said {
+    if !is_timed {
         report.add(&key, &Mistake::CacheWithoutTtl);
     }
-    Some(Cache { key, ttl_micros: ttl?, errors_micros: errors, stale_if_error_micros: stale_if_error })
+    Some(Cache { key, ttl_micros: ttl, errors_micros: errors, stale_if_error_micros: stale_if_error })
 }
 
 /// `retry_on = …`.

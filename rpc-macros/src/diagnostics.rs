@@ -143,7 +143,8 @@ mistakes! {
         say `idempotent` if the method only reads, or remove `cache`";
     CacheOneway => "nobody waits for the answer of a `oneway` method: remove `cache`, or `oneway`";
     CacheStream => "only an answer that comes in one piece, to a call that goes in one, can be kept: remove `cache`";
-    CacheWithoutTtl => "an answer is not good for ever: say how long, as in `cache(ttl = \"5s\")`";
+    CacheWithoutTtl => "an answer is not good for ever: say how long, as in `cache(ttl = \"5s\")`, \
+        or `cache` alone if those who call shall say it";
     OnewayAttempts { key } => "nobody waits to see a `oneway` call fail or take long: remove `{key}`, or `oneway`";
     HedgeStreaming { argument } => "what `{argument}` brings can be sent once, and a hedge would need it twice: \
         remove `hedge`";

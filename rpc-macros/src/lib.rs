@@ -133,7 +133,8 @@ use proc_macro::TokenStream;
 ///   as little is known. The method must be `idempotent`;
 /// - `cache(ttl = "5s")`, with `errors = "1s"` and `stale_if_error = "60s"` if wanted: callers keep its answers so long, and
 ///   the same call is not made meanwhile; `errors` is for its own errors, and for so long after `ttl` an answer may stand in
-///   where the callee fails. The method must be `idempotent`, and should only read. It needs the crate's feature `cache`.
+///   where the callee fails. `cache` alone leaves it to callers whether and how long, by what they say of the service or of
+///   everything. The method must be `idempotent`, and should only read. It needs the crate's feature `cache`.
 ///
 /// On an argument: `#[rpc(default)]`; and `#[rpc(key)]`, where a channel that balances by consistent hashing sends calls with the
 /// same value to the same server.

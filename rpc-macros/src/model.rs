@@ -104,10 +104,10 @@ pub(crate) struct Hedge {
     pub(crate) percentile: Option<f64>,
 }
 
-/// `cache(…)`.
+/// `cache`, and `cache(…)`, which has a time.
 pub(crate) struct Cache {
     pub(crate) key: Ident,
-    pub(crate) ttl_micros: u64,
+    pub(crate) ttl_micros: Option<u64>,
     pub(crate) errors_micros: Option<u64>,
     pub(crate) stale_if_error_micros: Option<u64>,
 }

@@ -20,7 +20,7 @@ pub trait Conformance {
     #[rpc(idempotent)]
     async fn empty(&self);
     /// The sum.
-    #[rpc(idempotent)]
+    #[rpc(idempotent, cache)]
     async fn add(&self, a: i64, b: i64) -> i64;
     /// What came.
     #[rpc(idempotent)]
@@ -41,22 +41,22 @@ pub trait Conformance {
     /// Panics with this.
     async fn panic(&self, message: String);
     /// The number of variants in the tree.
-    #[rpc(idempotent)]
+    #[rpc(idempotent, cache)]
     async fn tree(&self, tree: Tree) -> u64;
     /// The number of values that are there.
-    #[rpc(idempotent)]
+    #[rpc(idempotent, cache)]
     async fn values(&self, values: Vec<Option<u64>>) -> u64;
     /// The metadata that arrived.
-    #[rpc(idempotent)]
+    #[rpc(idempotent, cache)]
     async fn metadata(&self) -> BTreeMap<String, Vec<u8>>;
     /// The milliseconds left until the deadline.
-    #[rpc(idempotent)]
+    #[rpc(idempotent, cache)]
     async fn remaining(&self) -> Option<u64>;
     /// Calls itself so often over new connections, and answers the milliseconds left at each hop.
     #[rpc(idempotent)]
     async fn chain(&self, depth: u32) -> Vec<u64>;
     /// The sum, where the second number may be missing.
-    #[rpc(idempotent)]
+    #[rpc(idempotent, cache)]
     async fn grow(&self, a: i64, b: Option<i64>) -> i64;
     /// What the server has counted.
     #[rpc(idempotent)]

@@ -114,18 +114,24 @@ async fn the_clients_policies_come_from_a_file() {
     let (printed, _, _) = client_says(&options, lines).await;
     assert!(printed.contains("3 attempts are all"), "{printed}");
 
-    // One answer is kept, and calls go one after the other.
+    // Answers are kept of methods that say that they read, and calls go one after the other.
     let guards = "[default]\nbreaker = { min_calls = 2, ratio = 1, open = \"60s\" }\nlimit = { concurrency = 1 }\n\
-                  [service.Conformance.remaining]\ncache = { ttl = \"60s\", bytes = 65536, policy = \"lru\" }\n";
+                  cache = { ttl = \"60s\", bytes = 65536, policy = \"lru\" }\n";
     std::fs::write(&file, guards).unwrap();
     let lines = r#"{"id":1,"method":"remaining"}
                    {"id":2,"method":"remaining"}
                    {"id":3,"method":"sleep","args":[50]}
                    {"id":4,"method":"sleep","args":[50]}
-                   {"id":5,"method":"sleep","args":[50]}"#;
+                   {"id":5,"method":"sleep","args":[50]}
+                   {"id":6,"method":"count_idempotent","args":["twice"]}
+                   {"id":7,"method":"count_idempotent","args":["twice"]}"#;
     let (ended, status) = client_with(&["--connect", &server.uri, "--policy", path], lines).await;
     assert!(status.success() && ended.values().all(|line| line.get("ok").is_some()), "{ended:?}");
     assert_eq!(ended["1"]["ok"], ended["2"]["ok"]);
+    assert_ne!(
+        ended["6"]["ok"], ended["7"]["ok"],
+        "to count is no reading, however idempotent it is said to be"
+    );
     let longest = (3..=5).filter_map(|id| ended[&id.to_string()]["elapsed_us"].as_u64()).max();
     assert!(longest >= Some(150_000), "{ended:?}");
 

@@ -159,6 +159,14 @@ fn kept() -> Request {
     Request::new(&KEPT, Payload::new(b"arguments".to_vec()))
 }
 
+/// Its trait says that its answers may be kept, and leaves the time to callers.
+static READ: MethodDescriptor =
+    MethodDescriptor::new("read", "Scripted.get", 0).idempotent().with_cache(Keep::allowed());
+
+fn read() -> Request {
+    Request::new(&READ, Payload::new(b"arguments".to_vec()))
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_the_trait_keeps_costs_no_attempt_and_one_that_is_wanted_anew_does() {
     let script = Script::new([Step::Answer(b"one"), Step::Answer(b"two"), Step::Answer(b"three")]);
@@ -178,21 +186,58 @@ async fn an_answer_that_the_trait_keeps_costs_no_attempt_and_one_that_is_wanted_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_keeps_answers_of_idempotent_methods_beside_an_open_breaker() {
+async fn a_channel_keeps_answers_of_methods_that_read_beside_an_open_breaker() {
     let script = Script::new([Step::Answer(b"one")]);
     let stale = CacheConfig::new(Duration::from_secs(5)).stale_if_error(Duration::from_secs(60));
     let policy = Policy::new().cache(stale).breaker(quick());
     let channel = channel(&script, Policies::new().everything(policy));
     for _ in 0..3 {
-        assert_eq!(get(&channel, request("get")).await.unwrap().0, b"one");
+        assert_eq!(get(&channel, read()).await.unwrap().0, b"one");
         get(&channel, request("put")).await.unwrap();
     }
     assert_eq!(script.seen().len(), 4, "`put` is not kept");
     channel.breaker("Scripted.get").unwrap().hold_open();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(get(&channel, request("get")).await.unwrap().0, b"one", "it stands in");
+    assert_eq!(get(&channel, read()).await.unwrap().0, b"one", "it stands in");
     get(&channel, request("put")).await.unwrap_err();
     assert_eq!(script.seen().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_of_more_than_a_method_is_for_those_whose_trait_says_so_or_whom_it_names() {
+    let kept = || CacheConfig::new(Duration::from_secs(60));
+    // How many of two calls of each come to the service: it may be kept, it is idempotent only.
+    let came = async |policies| {
+        let script = Script::new([]);
+        let channel = channel(&script, policies);
+        let mut came = [0, 0];
+        for (count, request) in came.iter_mut().zip([read as fn() -> Request, || request("declared")]) {
+            let before = script.seen().len();
+            for _ in 0..2 {
+                get(&channel, request()).await.unwrap();
+            }
+            *count = script.seen().len() - before;
+        }
+        came
+    };
+    let say = |config| Policy::new().cache(config).no_retry().no_hedge();
+    let (everything, service) = (
+        |config| Policies::new().everything(say(config)),
+        |config| Policies::new().service("Scripted", say(config)),
+    );
+    let named = || kept().method("Scripted.declared");
+    assert_eq!(came(Policies::new()).await, [2, 2], "who leaves the time to callers keeps nothing by itself");
+    assert_eq!(came(everything(kept())).await, [1, 2]);
+    assert_eq!(came(service(kept())).await, [1, 2]);
+    // Whom it names; of others it says nothing.
+    assert_eq!(came(everything(named())).await, [2, 1]);
+    assert_eq!(came(service(named()).everything(say(kept()))).await, [1, 1]);
+    // An operator who says it of the method answers for it, and has the last word.
+    let of_method =
+        |policy| Policies::new().everything(Policy::new().cache(kept())).method("Scripted.declared", policy);
+    assert_eq!(came(of_method(Policy::new().cache(kept()).no_hedge())).await, [1, 1]);
+    let off = Policies::new().service("Scripted", Policy::new().no_cache());
+    assert_eq!(came(off.everything(Policy::new().cache(kept()))).await, [2, 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,11 +247,10 @@ async fn those_who_wait_for_the_same_answer_share_its_attempts_and_keep_their_ow
         Policy::new().cache(CacheConfig::new(Duration::from_secs(5))).retry(STEADY).timeout(ms(1_000));
     let channel = channel(&script, Policies::new().everything(policy));
     let began = Instant::now();
-    let hasty = request("get").with_options(&CallOptions::new().timeout(ms(50)));
-    let (first, second, hasty) =
-        tokio::join!(get(&channel, request("get")), get(&channel, request("get")), async {
-            (get(&channel, hasty).await, began.elapsed())
-        },);
+    let hasty = read().with_options(&CallOptions::new().timeout(ms(50)));
+    let (first, second, hasty) = tokio::join!(get(&channel, read()), get(&channel, read()), async {
+        (get(&channel, hasty).await, began.elapsed())
+    });
     assert_eq!((first.unwrap().0, second.unwrap().0), (b"late".to_vec(), b"late".to_vec()));
     let (error, ended) = (hasty.0.unwrap_err(), hasty.1);
     assert_eq!((error.code(), error.delivery(), ended), (Code::DEADLINE_EXCEEDED, Delivery::NotSent, ms(50)));
@@ -225,8 +269,8 @@ async fn a_service_with_memory_of_its_own_does_not_share_the_channels() {
             .method("Scripted.declared", Policy::new().cache(kept().bytes(bytes)).no_retry().no_hedge())
     };
     let channel = channel(&script, policies(1 << 20));
-    for method in ["get", "get", "declared", "declared"] {
-        get(&channel, request(method)).await.unwrap();
+    for request in [read(), read(), request("declared"), request("declared")] {
+        get(&channel, request).await.unwrap();
     }
     assert_eq!(script.seen().len(), 2);
     let entries = |method| channel.cache(method).unwrap().snapshot().entries;

@@ -23,6 +23,7 @@ fn whatever_happens_the_promises_hold() {
     assert!(hits.len() == 13 && hits.values().all(|&hits| hits >= 3), "{hits:?}");
     assert!(tally.started > 10_000 && tally.finished < tally.started, "{tally:#?}");
     assert!(tally.repeated > 100, "retries and hedges: {tally:#?}");
+    assert!(tally.kept > 50 && tally.stale > 5, "answers that were kept: {tally:#?}");
     let ends = ["answered", "own error", "given up", "unavailable, unknown", "unavailable, not_sent"];
     assert!(ends.iter().all(|end| tally.ends.get(*end).is_some_and(|&count| count > 100)), "{tally:#?}");
 }

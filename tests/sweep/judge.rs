@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use traitwire::Delivery;
 
+use super::freshness::fresh;
 use super::ledger::{Books, Call, Kind, Told, Work};
 use super::policy::Rules;
 use super::service::fails;
@@ -23,6 +24,10 @@ pub struct Tally {
     pub finished: u64,
     /// Handlers of calls that had been started before.
     pub repeated: u64,
+    /// Answers that somebody had been given before.
+    pub kept: u64,
+    /// Those of them that were too old for all but the failure of who would have made a new one.
+    pub stale: u64,
 }
 
 impl Tally {
@@ -32,6 +37,8 @@ impl Tally {
         self.started += other.started;
         self.finished += other.finished;
         self.repeated += other.repeated;
+        self.kept += other.kept;
+        self.stale += other.stale;
         for (end, count) in &other.ends {
             *self.ends.entry(end.clone()).or_default() += count;
         }
@@ -39,7 +46,7 @@ impl Tally {
 }
 
 /// The clock ticks in milliseconds, and a handler is dropped when its connection's task has its turn.
-const TICK: Duration = Duration::from_millis(2);
+pub(super) const TICK: Duration = Duration::from_millis(2);
 
 pub(super) fn judge(books: &Books, rules: &Rules, channels: usize, violations: &mut Vec<String>) -> Tally {
     let mut tally = Tally::default();
@@ -48,6 +55,7 @@ pub(super) fn judge(books: &Books, rules: &Rules, channels: usize, violations: &
         *made.entry((call.hop, call.key)).or_default() += 1;
     }
     within_budget(books, &made, rules, channels, violations);
+    fresh(books, rules.kept.as_ref(), &mut tally, violations);
     let looked: BTreeSet<_> =
         books.calls.iter().filter(|call| call.kind == Kind::Look).map(|call| (call.hop, call.key)).collect();
     for (&(hop, key), works) in &books.started {
@@ -136,6 +144,8 @@ fn check(call: &Call, works: &[Work], is_only_one: bool, violations: &mut Vec<St
     }
     let truth = match told {
         Told::Nothing => true,
+        // What it is told may be of a call that somebody else has made.
+        _ if *kind == Kind::Read => true,
         // Its answer says that it was accepted, not that it has run.
         Told::Answered if *kind == Kind::Tell => true,
         Told::Answered => finished,

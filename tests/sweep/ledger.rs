@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use traitwire::{CallError, Code, Context, Delivery, RpcError};
 
+use super::service::Reading;
+
 /// Both sides of every call: by hop and key.
 #[derive(Clone, Default)]
 pub(super) struct Ledger {
@@ -20,6 +22,22 @@ pub(super) struct Books {
     pub(super) started: BTreeMap<(usize, u64), Vec<Work>>,
     /// What callers were told.
     pub(super) calls: Vec<Call>,
+    /// When each reading was begun.
+    pub(super) readings: Vec<Instant>,
+    /// What callers were given of them.
+    pub(super) reads: Vec<Read>,
+}
+
+/// A reading that a caller was given.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    pub(super) caller: &'static str,
+    pub(super) key: u64,
+    pub(super) is_anew: bool,
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+    pub(super) is_error: bool,
+    pub(super) reading: Reading,
 }
 
 /// A handler that was started.
@@ -54,6 +72,8 @@ pub(super) enum Kind {
     Look,
     /// Deduplicated.
     Pay,
+    /// Idempotent, and its answers are kept.
+    Read,
     Fill,
     Count,
     Sum,
@@ -108,6 +128,18 @@ impl Ledger {
         let works = books.started.entry((hop, key)).or_default();
         works.push(work);
         Entry { ledger: self.clone(), hop, key, at: works.len() - 1 }
+    }
+
+    /// Somebody looks: how many have before.
+    pub(super) fn look(&self) -> u64 {
+        let mut books = self.books.lock();
+        books.readings.push(Instant::now());
+        books.readings.len() as u64 - 1
+    }
+
+    /// A caller was given a reading.
+    pub(super) fn note(&self, read: Read) {
+        self.books.lock().reads.push(read);
     }
 
     /// A call is made.

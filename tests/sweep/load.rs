@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use traitwire::testing::Dice;
-use traitwire::{CallError, CallStream, RpcError};
+use traitwire::{CallError, CallOptions, CallStream, Metadata, RpcError};
 
-use super::ledger::{Kind, Ledger, Told};
-use super::service::{WorkClient, answer};
+use super::ledger::{Kind, Ledger, Read, Told};
+use super::service::{CALLER, WorkClient, answer};
 
 /// The hop that clients call.
 const FIRST: usize = 1;
@@ -32,7 +32,7 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
     let patience = if dice.chance(0.2) { millis(dice.below(300)) } else { Duration::MAX };
     let ready = dice.chance(0.3);
     let pause = if dice.chance(0.3) { dice.below(2_000) } else { dice.below(20) };
-    match dice.below(14) {
+    match dice.below(18) {
         0..=3 => {
             let payload = size(dice);
             let watched = ledger.watch(FIRST, key, Kind::Run { payload }, Some(time));
@@ -87,6 +87,13 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
                 watched.end(if is_wrong { Told::Wrong(format!("{result:?}")) } else { Told::of(result) });
             }
         }
+        13..=16 => {
+            let watched = ledger.watch(FIRST, key, Kind::Read, Some(time));
+            let looking = look_up(client, ledger, dice, time);
+            if let Ok(told) = timeout(patience, looking).await {
+                watched.end(told);
+            }
+        }
         _ => {
             let watched = ledger.watch(FIRST, key, Kind::Tell, Some(time));
             if let Ok(result) = timeout(patience, client.tell(key, pause).timeout(time)).await {
@@ -94,6 +101,27 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
             }
         }
     }
+}
+
+/// Looks one of a few things up, for one of a few callers; they all share what their channel keeps.
+async fn look_up(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, time: Duration) -> Told {
+    let (key, is_anew) = (dice.below(6), dice.chance(0.1));
+    let caller = dice.pick(&["Ada", "Grace"]).copied().unwrap_or_default();
+    let mut metadata = Metadata::new();
+    if let Ok(entry) = metadata.set(CALLER, caller) {
+        entry.sensitive();
+    }
+    let options = CallOptions::new().timeout(time).with_metadata(&metadata);
+    let options = if is_anew { options.anew() } else { options };
+    let began = Instant::now();
+    let result = client.read(key).options(&options).await;
+    let reading = match &result {
+        Ok(reading) | Err(CallError::App(reading)) => reading.clone(),
+        Err(CallError::Rpc(_)) => return Told::of(result),
+    };
+    let (ended, is_error) = (Instant::now(), result.is_err());
+    ledger.note(Read { caller, key, is_anew, began, ended, is_error, reading });
+    Told::of(result)
 }
 
 /// Mostly small; some go in parts, and some need a grant.

@@ -8,9 +8,11 @@
 //! | deadlines | no call and no handler outlives its time by more than the clock's tick |
 //! | true delivery | what each caller is told, handlers that call on included, agrees with the ledger |
 //! | right answers | a value belongs to its call; a stream that ends has all of its items, in order |
+//! | fresh answers | what was kept is never older than its time (and that for errors, where it is set), never another caller's, and never given to who asks anew |
 //! | nothing is left | when all is healed and quiet: no handler, no connection, no task |
 //! | it comes back | every client's next call succeeds |
 
+mod freshness;
 mod judge;
 mod ledger;
 mod load;

@@ -3,18 +3,53 @@
 use std::time::Duration;
 
 use traitwire::policy::breaker::BreakerConfig;
+use traitwire::policy::cache::{CacheConfig, CachePolicy};
 use traitwire::policy::limit::LimitConfig;
 use traitwire::policy::{Budget, Policies, Policy};
 use traitwire::testing::Dice;
 use traitwire::{Backoff, Hedge, Retry};
 
+use super::service::CALLER;
+
 /// What every channel of a world has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     pub(super) policies: Policies,
+    /// How long answers are kept, if they are.
+    pub(super) kept: Option<Kept>,
     /// Retries and hedges for each call, and beside them in ten seconds; none without policies.
     ratio: f64,
     floor: f64,
+}
+
+/// How long answers are kept: those of the service's own errors, and how long either stands in afterwards.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) ttl: Duration,
+    pub(super) errors: Option<Duration>,
+    pub(super) stale: Duration,
+}
+
+impl Kept {
+    /// Times, and the cache that has them.
+    fn draw(dice: &mut Dice) -> (Self, CacheConfig) {
+        let some = |dice: &mut Dice, most| dice.chance(0.5).then(|| Duration::from_millis(dice.below(most)));
+        let ttl = Duration::from_millis(1 + dice.below(3_000));
+        let kept = Self { ttl, errors: some(dice, 2_000), stale: some(dice, 8_000).unwrap_or_default() };
+        let mut config = CacheConfig::new(kept.ttl).stale_if_error(kept.stale);
+        config = kept.errors.map_or(config.clone(), |errors| config.errors(errors));
+        // Whoever calls is told apart by a secret that nobody has named, or by what is named.
+        config = match dice.below(3) {
+            0 => config,
+            1 => config.vary_on([CALLER]),
+            _ => config.vary_on(["nothing that anybody sends"]),
+        };
+        let policy = dice.pick(&CachePolicy::ALL).copied().unwrap_or_default();
+        // The admission of W-TinyLFU hashes by chance, which would not repeat where there is too little room.
+        let is_small = policy != CachePolicy::WTinyLfu && dice.chance(0.5);
+        config = config.policy(policy).bytes(if is_small { 2_000 } else { 1 << 20 });
+        (kept, config)
+    }
 }
 
 impl Rules {
@@ -45,7 +80,13 @@ impl Rules {
             let paced = LimitConfig::rate(5.0 + dice.below(100) as f64, 1 + dice.below(5) as u32);
             policy = policy.limit(if dice.chance(0.5) { few } else { paced });
         }
-        Self { policies: Policies::new().everything(policy), ratio, floor }
+        let mut kept = None;
+        if dice.chance(0.6) {
+            let (times, config) = Kept::draw(dice);
+            policy = policy.cache(config);
+            kept = Some(times);
+        }
+        Self { policies: Policies::new().everything(policy), kept, ratio, floor }
     }
 
     /// How many attempts so many channels may have added to so many calls in this time, at most.

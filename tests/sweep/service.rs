@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use traitwire::{CallError, RpcError, Streaming, rpc_service};
+use traitwire::{CallError, Context, RpcError, Streaming, rpc_service};
 
 use super::ledger::{Kind, Ledger, Told};
+
+/// The metadata that says who calls.
+pub(super) const CALLER: &str = "caller";
 
 /// Work that can be checked.
 #[rpc_service]
@@ -20,6 +23,9 @@ pub(super) trait Work {
     /// The same, and its server runs it once, however often it is sent.
     #[rpc(dedup)]
     async fn pay(&self, key: u64, pause_ms: u64) -> Result<u64, WorkError>;
+    /// Pauses, the longer the higher the key is, and answers what nobody else is told: callers may keep it.
+    #[rpc(idempotent, cache)]
+    async fn read(&self, key: u64) -> Result<Reading, Reading>;
     /// Answers so many bytes.
     async fn fill(&self, key: u64, size: usize) -> Vec<u8>;
     /// `count` numbers from the key on, with pauses in between.
@@ -31,6 +37,22 @@ pub(super) trait Work {
     /// Works with nobody who waits.
     #[rpc(oneway)]
     async fn tell(&self, key: u64, pause_ms: u64);
+}
+
+/// What was there when somebody looked.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Reading {
+    /// Which one of all.
+    pub(super) number: u64,
+    pub(super) key: u64,
+    /// Who it is for.
+    pub(super) caller: String,
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "number {}", self.number)
+    }
 }
 
 /// What the service itself answers in place of a value.
@@ -122,6 +144,14 @@ impl Work for Hop {
 
     async fn pay(&self, key: u64, pause_ms: u64) -> Result<u64, WorkError> {
         self.work((key, Kind::Pay, pause_ms), |next| next.pay(key, pause_ms)).await
+    }
+
+    async fn read(&self, key: u64) -> Result<Reading, Reading> {
+        let number = self.ledger.look();
+        let caller = Context::current().metadata().text(CALLER).unwrap_or_default().to_owned();
+        pause(key * 40).await;
+        let reading = Reading { number, key, caller };
+        if fails(key) { Err(reading) } else { Ok(reading) }
     }
 
     async fn fill(&self, key: u64, size: usize) -> Vec<u8> {

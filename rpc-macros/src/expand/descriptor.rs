@@ -119,10 +119,13 @@ fn with_hedge(hedge: &Hedge, door: &TokenStream) -> TokenStream {
 // Output:
 //     .with_cache(Keep::new(Duration::from_micros(5000000)).errors(Duration::from_micros(1000000)))
 fn with_cache(cache: &Cache, door: &TokenStream) -> TokenStream {
-    let ttl = duration(cache.ttl_micros);
+    let keep = match cache.ttl_micros.map(duration) {
+        Some(ttl) => quote!(#door::Keep::new(#ttl)),
+        None => quote!(#door::Keep::allowed()),
+    };
     let errors = cache.errors_micros.map(duration).map(|errors| quote!(.errors(#errors)));
     let stale = cache.stale_if_error_micros.map(duration).map(|stale| quote!(.stale_if_error(#stale)));
-    quote!(.with_cache(#door::Keep::new(#ttl) #errors #stale))
+    quote!(.with_cache(#keep #errors #stale))
 }
 
 // Output:

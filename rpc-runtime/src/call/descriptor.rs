@@ -227,7 +227,7 @@ impl MethodDescriptor {
         self
     }
 
-    /// Sets how long its callers keep its answers.
+    /// Sets whether its callers may keep its answers, and how long.
     #[must_use]
     pub const fn with_cache(mut self, keep: Keep) -> Self {
         self.cache = Some(keep);
@@ -236,7 +236,8 @@ impl MethodDescriptor {
 
     /// Whether it asks for more than a single attempt of each call.
     pub(crate) const fn has_policy(&self) -> bool {
-        self.retry.is_some() || self.hedge.is_some() || self.cache.is_some()
+        let keeps = matches!(self.cache, Some(Keep { ttl: Some(_), .. }));
+        self.retry.is_some() || self.hedge.is_some() || keeps
     }
 
     /// Sets which argument is the key that says where a call belongs, counted from 0 without those that stream.

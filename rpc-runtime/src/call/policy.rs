@@ -179,13 +179,13 @@ impl Default for Hedge {
     }
 }
 
-/// How long the answers of a method that reads are kept by those who call it: what a trait says with `cache(…)`. It has an
-/// effect where callers have the feature `cache`.
+/// Whether the answers of a method that reads may be kept by those who call it, and how long: what a trait says with
+/// `cache(…)`. It has an effect where callers have the feature `cache`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Keep {
-    /// How long an answer stands for the method.
-    pub ttl: Duration,
+    /// How long an answer stands for the method; `None` for as long as callers say, and not at all if they say nothing.
+    pub ttl: Option<Duration>,
     /// How long the service's own errors do; `None` for not at all.
     pub errors: Option<Duration>,
     /// How long after that an answer may stand in where the callee fails.
@@ -195,7 +195,12 @@ pub struct Keep {
 impl Keep {
     /// So long, ± 10 %.
     pub const fn new(ttl: Duration) -> Self {
-        Self { ttl, errors: None, stale_if_error: Duration::ZERO }
+        Self { ttl: Some(ttl), ..Self::allowed() }
+    }
+
+    /// As long as callers say, for a service or for everything.
+    pub const fn allowed() -> Self {
+        Self { ttl: None, errors: None, stale_if_error: Duration::ZERO }
     }
 
     /// Keeps the service's own errors too, for so long.

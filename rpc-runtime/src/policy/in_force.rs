@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::{Hedge, MethodDescriptor, Request, Retry, Wanted};
 use crate::policy::breaker::{Breaker, BreakerConfig};
 #[cfg(feature = "cache")]
-use crate::policy::cache::{Cache, CacheConfig, Terms};
+use crate::policy::cache::{Cache, Terms};
 use crate::policy::limit::{Limit, LimitConfig};
 use crate::policy::settings::{Policies, Policy};
 use crate::policy::state::State;
@@ -41,24 +41,15 @@ impl<'a> Told<'a> {
         };
         let is_idempotent = method.is_some_and(|method| method.idempotent);
         Self {
-            timeout: levels.first(|policy| policy.timeout, |method| method.timeout),
-            idle_timeout: levels.first(|policy| policy.idle_timeout, |method| method.idle_timeout),
-            total_timeout: levels.first(|policy| policy.total_timeout, |method| method.total_timeout),
-            retry: levels.wanted(|policy| policy.retry, |method| method.retry),
-            hedge: idempotent(levels.wanted(|policy| policy.hedge, |method| method.hedge), is_idempotent),
-            breaker: levels.wanted(|policy| policy.breaker.as_ref().map(Wanted::as_ref), |_| None),
-            limit: levels.wanted(|policy| policy.limit.as_ref().map(Wanted::as_ref), |_| None),
+            timeout: levels.first(|policy, _| policy.timeout, |method| method.timeout),
+            idle_timeout: levels.first(|policy, _| policy.idle_timeout, |method| method.idle_timeout),
+            total_timeout: levels.first(|policy, _| policy.total_timeout, |method| method.total_timeout),
+            retry: levels.wanted(|policy, _| policy.retry, |method| method.retry),
+            hedge: idempotent(levels.wanted(|policy, _| policy.hedge, |method| method.hedge), is_idempotent),
+            breaker: levels.wanted(|policy, _| policy.breaker.as_ref().map(Wanted::as_ref), |_| None),
+            limit: levels.wanted(|policy, _| policy.limit.as_ref().map(Wanted::as_ref), |_| None),
             #[cfg(feature = "cache")]
-            cache: {
-                let kept = |wanted: &Wanted<Arc<CacheConfig>>| match wanted {
-                    Wanted::On(config) => Wanted::On(config.terms_of(full_name)),
-                    Wanted::Off => Wanted::Off,
-                };
-                let declared = |method: &MethodDescriptor| method.cache.map(|keep| Some(Terms::of(keep)));
-                let (terms, origin) = levels.wanted(|policy| policy.cache.as_ref().map(kept), declared);
-                let is_fit = is_idempotent && method.is_some_and(Terms::may_keep);
-                idempotent((terms.flatten(), origin), is_fit)
-            },
+            cache: levels.kept(full_name),
         }
     }
 }
@@ -155,34 +146,62 @@ struct Levels<'a> {
 }
 
 impl<'a> Levels<'a> {
-    fn above<T>(&self, of: impl Fn(&'a Policy) -> Option<T>) -> Option<(T, Origin)> {
-        self.above.iter().find_map(|(origin, policy)| Some((of((*policy)?)?, *origin)))
+    fn above<T>(&self, of: impl Fn(&'a Policy, Origin) -> Option<T>) -> Option<(T, Origin)> {
+        self.above.iter().find_map(|(origin, policy)| Some((of((*policy)?, *origin)?, *origin)))
     }
 
     /// What the first one says that says anything.
     fn first<T>(
         &self,
-        of: impl Fn(&'a Policy) -> Option<T>,
+        of: impl Fn(&'a Policy, Origin) -> Option<T>,
         declared: impl Fn(&MethodDescriptor) -> Option<T>,
     ) -> (Option<T>, Origin) {
         let told = self
             .above(&of)
             .or_else(|| Some((declared(self.method?)?, Origin::Trait)))
-            .or_else(|| Some((of(self.everything?)?, Origin::Everything)));
+            .or_else(|| Some((of(self.everything?, Origin::Everything)?, Origin::Everything)));
         told.map_or((None, Origin::BuiltIn), |(value, origin)| (Some(value), origin))
     }
 
     /// The same of what can be turned off: that it is off for everything is stronger than the trait.
     fn wanted<T>(
         &self,
-        of: impl Fn(&'a Policy) -> Option<Wanted<T>>,
+        of: impl Fn(&'a Policy, Origin) -> Option<Wanted<T>>,
         declared: impl Fn(&MethodDescriptor) -> Option<T>,
     ) -> (Option<T>, Origin) {
-        if self.above(&of).is_none() && matches!(self.everything.and_then(&of), Some(Wanted::Off)) {
+        let everything = || self.everything.and_then(|policy| of(policy, Origin::Everything));
+        if self.above(&of).is_none() && matches!(everything(), Some(Wanted::Off)) {
             return (None, Origin::Everything);
         }
         let (wanted, origin) = self.first(of, |method| declared(method).map(Wanted::On));
         (wanted.and_then(Wanted::on), origin)
+    }
+
+    /// What is said of answers that are kept. What is said of a service or of everything is for the methods that it names, or else
+    /// for those whose trait says `cache`: to write the same twice is idempotent too, and an answer that is kept would
+    /// swallow a write.
+    #[cfg(feature = "cache")]
+    fn kept(&self, full_name: &str) -> (Option<Terms>, Origin) {
+        let is_declared = self.method.is_some_and(|method| method.cache.is_some());
+        let told = self.wanted(
+            |policy, origin| match policy.cache.as_ref()? {
+                Wanted::On(config) => {
+                    config.terms_of(full_name, is_declared || origin == Origin::Method).map(Wanted::On)
+                }
+                Wanted::Off => Some(Wanted::Off),
+            },
+            |method| Terms::of(method.cache?),
+        );
+        let is_asked_for = |policy: &Policy| matches!(policy.cache, Some(Wanted::On(_)));
+        let asking = self.above.iter().filter_map(|(_, policy)| *policy).chain(self.everything);
+        match told {
+            (Some(_), _) if !self.method.is_some_and(|method| method.idempotent) => {
+                (None, Origin::NotIdempotent)
+            }
+            (Some(_), _) if !self.method.is_some_and(Terms::may_keep) => (None, Origin::NotOneAnswer),
+            (None, Origin::BuiltIn) if asking.into_iter().any(is_asked_for) => (None, Origin::NotDeclared),
+            told => told,
+        }
     }
 }
 
@@ -197,6 +216,12 @@ pub(super) enum Origin {
     BuiltIn,
     /// It was asked for, and cannot be had.
     NotIdempotent,
+    /// The same of a cache, for a method that is oneway or has a stream.
+    #[cfg(feature = "cache")]
+    NotOneAnswer,
+    /// A cache was asked for more than this method, of which nobody says that it only reads.
+    #[cfg(feature = "cache")]
+    NotDeclared,
 }
 
 impl Origin {
@@ -206,7 +231,7 @@ impl Origin {
         match self {
             Self::Method => full_name,
             Self::Service => full_name.rfind('.').map_or("", |dot| &full_name[..=dot]),
-            Self::Call | Self::Trait | Self::Everything | Self::BuiltIn | Self::NotIdempotent => "",
+            _ => "",
         }
     }
 }

@@ -133,9 +133,10 @@ impl Policy {
         self
     }
 
-    /// Keeps the answers of these calls, as far as their methods are idempotent: only say it of methods that read. If the
-    /// configuration names methods, it is for those alone. Answers share the channel's memory, unless this has
-    /// [`bytes`](CacheConfig::bytes) or a [`policy`](CacheConfig::policy) of its own.
+    /// Keeps the answers of these calls, as far as their methods are idempotent. Said of a method, it is the word of who says it
+    /// that the method only reads. Said of a service or of everything, it is for methods whose trait says `cache`, or which the
+    /// configuration [names](CacheConfig::method): of others nobody has said that they do not write. Answers share the channel's
+    /// memory, unless this has [`bytes`](CacheConfig::bytes) or a [`policy`](CacheConfig::policy) of its own.
     #[cfg(feature = "cache")]
     #[must_use]
     pub fn cache(mut self, config: CacheConfig) -> Self {

@@ -153,6 +153,10 @@ impl Origin {
             Self::Everything => "the default",
             Self::BuiltIn => "built in",
             Self::NotIdempotent => "asked for, but the method is not idempotent",
+            #[cfg(feature = "cache")]
+            Self::NotOneAnswer => "asked for, but its answer is not one that can be kept",
+            #[cfg(feature = "cache")]
+            Self::NotDeclared => "asked for, but neither its own section nor its trait says `cache`",
         }
     }
 }

@@ -49,6 +49,8 @@ pub trait Store {
     async fn for_some_roles(&self) -> u8;
     #[rpc(idempotent, cache(ttl = "5s"))]
     async fn kept(&self) -> Answer<u8>;
+    #[rpc(idempotent, cache)]
+    async fn kept_if_asked(&self) -> u8;
     #[rpc(idempotent, retry, cache(ttl = "5s", errors = "1s", stale_if_error = "1h"))]
     async fn kept_long(&self, key: &str) -> u8;
     #[rpc(dedup, retry)]

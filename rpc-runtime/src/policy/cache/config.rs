@@ -62,8 +62,7 @@ pub enum CachePolicy {
 impl CacheConfig {
     /// Keeps answers for so long, ± 10 %, so that what was asked for together does not expire together.
     pub fn new(ttl: Duration) -> Self {
-        let terms = Terms::of(Keep::new(ttl));
-        Self { terms, methods: BTreeMap::new(), store: StoreConfig::default() }
+        Self { terms: Terms::new(ttl), methods: BTreeMap::new(), store: StoreConfig::default() }
     }
 
     /// One that is asked about each call by itself, and keeps its answers so.
@@ -131,9 +130,9 @@ impl CacheConfig {
         self
     }
 
-    /// What holds for the answers of a method: of those that are named, if any are.
-    pub(in crate::policy) fn terms_of(&self, full_name: &str) -> Option<Terms> {
-        if self.methods.is_empty() { Some(self.terms.clone()) } else { self.named(full_name) }
+    /// What holds for the answers of a method: one that is named, or, where none is, one that `is_meant` by who says this.
+    pub(in crate::policy) fn terms_of(&self, full_name: &str, is_meant: bool) -> Option<Terms> {
+        if self.methods.is_empty() { is_meant.then(|| self.terms.clone()) } else { self.named(full_name) }
     }
 
     /// What holds for the answers of a method that is named.
@@ -159,11 +158,19 @@ impl CacheConfig {
 }
 
 impl Terms {
-    /// What a trait says of a method.
-    pub(in crate::policy) fn of(keep: Keep) -> Self {
-        let most = |time: Duration| time.min(limits::CACHE_TTL_MOST);
-        let (ttl, errors) = (most(keep.ttl), keep.errors.map(most));
-        Self { ttl, errors, stale: keep.stale_if_error, varies: Varies::All }
+    fn new(ttl: Duration) -> Self {
+        Self {
+            ttl: ttl.min(limits::CACHE_TTL_MOST),
+            errors: None,
+            stale: Duration::ZERO,
+            varies: Varies::All,
+        }
+    }
+
+    /// What a trait says of a method; `None` if it leaves the time to those who call.
+    pub(in crate::policy) fn of(keep: Keep) -> Option<Self> {
+        let errors = keep.errors.map(|ttl| ttl.min(limits::CACHE_TTL_MOST));
+        Some(Self { errors, stale: keep.stale_if_error, ..Self::new(keep.ttl?) })
     }
 
     /// Whether answers of a method can be kept at all: it may be left out, and its answer comes in one piece.

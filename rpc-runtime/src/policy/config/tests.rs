@@ -158,6 +158,8 @@ static GUARDED: ServiceDescriptor = ServiceDescriptor::new(
         MethodDescriptor::new("e", "a.b.e", 2)
             .idempotent()
             .with_cache(Keep::new(ms(5_000)).errors(ms(1_000))),
+        MethodDescriptor::new("f", "a.b.f", 3).idempotent().with_cache(Keep::allowed()),
+        MethodDescriptor::new("g", "a.b.g", 4).idempotent(),
     ],
 );
 
@@ -219,11 +221,18 @@ fn a_cache_has_a_time_and_may_have_memory_of_its_own() {
     let printed = print(text);
     for line in [
         "cache = { ttl = \"5s\", bytes = 1048576, policy = \"arc\" }  # the default\n",
-        "cache = false  # asked for, but the method is not idempotent\n",
         "cache = { ttl = \"5s\", errors = \"1s\" }  # the trait\n",
+        "# cache = { ttl = \"5s\" }  # the default\n",
     ] {
         assert!(printed.contains(line), "{line}\n\n{printed}");
     }
+    let undeclared = "cache = false  # asked for, but neither its own section nor its trait says `cache`\n";
+    assert_eq!(printed.matches(undeclared).count(), 3, "c, d and g\n\n{printed}");
+    let wrong = print("[service.\"a.b\".c]\ncache = { ttl = \"1s\" }");
+    assert!(wrong.contains("cache = false  # asked for, but the method is not idempotent\n"), "{wrong}");
+    assert_eq!(wrong.matches("cache = false  # built in\n").count(), 3, "d, f and g\n\n{wrong}");
+    let of_service = print("[service.\"a.b\"]\ncache = { ttl = \"9s\" }");
+    assert_eq!(of_service.matches("# cache = { ttl = \"9s\" }  # the service\n").count(), 2, "{of_service}");
     let own = print("[service.\"a.b\".e]\ncache = { ttl = \"1s\", bytes = 2048, vary_on = [\"a\", \"b\"] }");
     let line = "\ncache = { ttl = \"1s\", vary_on = [\"a\", \"b\"], bytes = 2048 }  # the method\n";
     assert!(own.contains(line), "{own}");

@@ -22,7 +22,7 @@ trait Service {
     async fn unit(&self);
     #[rpc(idempotent, hedge(attempts = 2))]
     async fn elsewhere(&self);
-    #[rpc(idempotent, cache)]
+    #[rpc(idempotent, cache(errors = "1s"))]
     async fn for_ever(&self) -> u8;
     #[rpc(idempotent, cache(ttl = 5, bytes = 3))]
     async fn five(&self) -> u8;
