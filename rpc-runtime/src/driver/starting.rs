@@ -24,6 +24,8 @@ thread_local! {
     /// Room for the calls that a turn starts and for their answers: all connections of a thread use the same, one after
     /// the other.
     static ROOM: Cell<Room> = const { Cell::new((VecDeque::new(), Vec::new())) };
+    /// The connection that was the last to start calls in this thread.
+    static LAST: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
 }
 
 type Room = (VecDeque<IncomingCall>, Vec<(CallId, Answer)>);
@@ -47,6 +49,8 @@ pub(super) struct Starting {
     /// How many handlers were polled here in this turn, and when it began to.
     polled: u32,
     began: Option<Instant>,
+    /// How many calls it takes from the machine at a time.
+    group: usize,
     /// The last handler that became a task in this turn may still be where only this thread finds it.
     spawned: bool,
 }
@@ -71,6 +75,7 @@ impl Starting {
             spare: None,
             polled: 0,
             began: None,
+            group: limits::STARTS,
             spawned: false,
         }
     }
@@ -110,13 +115,13 @@ impl Starting {
             return false;
         }
         let now = clock::now();
-        let began = *self.began.get_or_insert(now);
+        let began = self.began.unwrap_or_else(|| self.begin(now));
         if now >= began + limits::INLINE_TIME && self.are_light(now) {
             return false;
         }
-        let line = &mut self.line;
+        let (line, group) = (&mut self.line, self.group);
         self.shared.with(|core| {
-            while line.len() < limits::STARTS
+            while line.len() < group
                 && let Some(call) = core.machine.poll_start(now)
             {
                 line.push_back(call);
@@ -129,6 +134,20 @@ impl Starting {
         true
     }
 
+    /// There are calls to be started in this turn, which begins to do so now.
+    fn begin(&mut self, now: Instant) -> Instant {
+        let own = Arc::as_ptr(&self.shared);
+        // Between turns of other connections nothing is gained: their callers and this one's are at work meanwhile.
+        let is_alone = LAST.replace(own) == own;
+        self.group = match is_alone {
+            true => (self.shared.core.lock().machine.waiting_calls() / limits::GROUPS)
+                .clamp(limits::STARTS_ALONE, limits::STARTS),
+            false => limits::STARTS,
+        };
+        self.began = Some(now);
+        now
+    }
+
     /// Whether the handlers of this turn were so quick that a task for each would cost more than they do.
     fn are_light(&self, now: Instant) -> bool {
         self.began.is_some_and(|began| now.duration_since(began) <= limits::LIGHT * self.polled)
@@ -137,23 +156,30 @@ impl Starting {
     /// Starts the calls that were taken at this instant. Those whose turn has not come by then become tasks, unless they
     /// are light.
     fn start(&mut self, mut now: Instant, until: Instant) {
+        // A look at the clock costs as much as a small handler: where those are light, there is one for several of them.
+        let (mut unread, mut patience) = (0, 1);
         while let Some(call) = self.line.pop_front() {
             let id = call.id;
             let inline = now < until || self.are_light(now);
             self.polled += u32::from(inline);
             let answer = self.start_one(call, inline);
-            now = clock::now();
+            unread += 1;
+            if unread >= patience {
+                now = clock::now();
+                patience = if self.are_light(now) { limits::UNTIMED.min(2 * patience) } else { 1 };
+                unread = 0;
+            }
             if let Some(answer) = answer {
                 let is_small = answer.size() <= limits::INLINE_PAYLOAD;
                 self.answers.push((id, answer));
                 if !is_small {
                     // The machine says when there is no room for more of them.
-                    self.shared.answer_all(&mut self.answers, now);
+                    self.shared.answer_all(&mut self.answers, clock::now());
                 }
             }
         }
         if !self.answers.is_empty() {
-            self.shared.answer_all(&mut self.answers, now);
+            self.shared.answer_all(&mut self.answers, clock::now());
         }
     }
 
@@ -280,6 +306,18 @@ impl Starting {
         };
         self.shared.answer(id, answer);
         accepted
+    }
+}
+
+impl Drop for Starting {
+    /// Another connection may come to lie in the same place: a simulation must not depend on that.
+    fn drop(&mut self) {
+        let own = Arc::as_ptr(&self.shared);
+        let _ = LAST.try_with(|last| {
+            if last.get() == own {
+                last.set(std::ptr::null());
+            }
+        });
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 
 use crate::call::{Caps, Peer, clear_large, keep_large, sweep_large};
@@ -49,6 +50,7 @@ pub(crate) fn connection(
         sleep: None,
         sweep: None,
         yielded: false,
+        yields: Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread,
         starting,
         lifecycle,
         is_closed: false,
@@ -69,6 +71,8 @@ struct Task {
     sweep: Option<Instant>,
     /// Other tasks have had their turn since there was something to write.
     yielded: bool,
+    /// There may be other threads.
+    yields: bool,
     starting: Starting,
     lifecycle: Arc<dyn Lifecycle>,
     is_closed: bool,
@@ -222,8 +226,9 @@ impl Task {
             return;
         }
         // On a multi-threaded scheduler this task runs before the other callers that are ready too, and would write
-        // one frame at a time; one yield lets them all put theirs in. A single call in flight waits for nobody.
-        if !self.yielded && has_company {
+        // one frame at a time; one yield lets them all put theirs in. A single call in flight waits for nobody. In one thread
+        // tasks run in the order in which they were woken: those callers have had their turns.
+        if self.yields && !self.yielded && has_company {
             self.yielded = true;
             cx.waker().wake_by_ref();
             return;

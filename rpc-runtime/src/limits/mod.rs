@@ -208,6 +208,14 @@ pub const READ: usize = 64 * 1024;
 /// Calls that a turn takes from the machine at a time: their answers go out together.
 pub const STARTS: usize = 64;
 
+/// How many groups a connection makes of the calls that wait, if it is the only one at work in its thread, and none becomes
+/// smaller than [`STARTS_ALONE`] nor larger than [`STARTS`]. Whoever has 64 calls in flight has the first answers, and makes the
+/// next calls, while this side is at the others; with all of them in one write each side would sleep while the other one works.
+pub const GROUPS: usize = 4;
+
+/// The smallest such group. A write costs as much as ten small calls, and to wake a core that sleeps as fifty.
+pub const STARTS_ALONE: usize = 16;
+
 /// Connections that a server serves at a time. Each costs a descriptor and some kilobytes; 10,000 fit the usual limit
 /// of descriptors with room to spare.
 pub const CONNECTIONS: usize = 10_000;
@@ -230,6 +238,9 @@ pub const PEM: u64 = 1024 * 1024;
 /// next turn if the handlers so far were [light](LIGHT): a hundred microseconds are some hundred small handlers, and a delay
 /// that nobody notices.
 pub const INLINE_TIME: Duration = Duration::from_micros(100);
+
+/// Light handlers that are polled at most between two looks at the clock.
+pub const UNTIMED: u32 = 8;
 
 /// Handlers that take no longer than this, on the average of a turn, are light: about twice what it costs to make a task,
 /// have it polled elsewhere and write its answer by itself.

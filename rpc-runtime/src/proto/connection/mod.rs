@@ -295,9 +295,14 @@ impl Connection {
     /// Whether [`poll_start`](Self::poll_start) has something to do: calls wait, and there is room for answers.
     pub fn can_start(&self) -> bool {
         matches!(self.phase, Phase::Open)
-            && self.inbound.has_waiting()
+            && self.inbound.waiting() > 0
             && self.output.backlog() < self.config.output
             && self.has_room_for_answers()
+    }
+
+    /// Calls that wait to be started.
+    pub fn waiting_calls(&self) -> usize {
+        self.inbound.waiting()
     }
 
     /// Whether further calls of this side can be taken. A side that [drains](Self::drain) takes those that its handlers make.
@@ -384,8 +389,8 @@ impl Connection {
     #[cfg(any(test, fuzzing))]
     #[track_caller]
     pub fn assert_empty(&self) {
-        let calls = (self.outbound_calls(), self.inbound_calls(), self.inbound.has_waiting());
-        assert_eq!((calls, self.held_bytes()), (((0, 0), 0, false), (0, 0, 0)));
+        let calls = (self.outbound_calls(), self.inbound_calls(), self.inbound.waiting());
+        assert_eq!((calls, self.held_bytes()), (((0, 0), 0, 0), (0, 0, 0)));
         assert!(self.outbound.is_written());
         assert_eq!(self.spare.used(), (0, 0));
     }

@@ -407,9 +407,9 @@ impl Inbound {
         self.open.len()
     }
 
-    /// Whether calls stand in the line.
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.line.is_empty()
+    /// How many calls stand in the line.
+    pub(super) fn waiting(&self) -> usize {
+        self.line.len()
     }
 
     /// Whether a handler has the call and has not been told to stop.
