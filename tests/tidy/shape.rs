@@ -23,7 +23,7 @@ pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
         430,
         "both ends of an item's way between a user's stream and a batch",
     ),
-    ("rpc-runtime/src/proto/inbound/mod.rs", 560, "one state machine: its arms are read side by side"),
+    ("rpc-runtime/src/proto/inbound/mod.rs", 570, "one state machine: its arms are read side by side"),
     ("rpc-runtime/src/proto/outbound/mod.rs", 600, "one state machine: its arms are read side by side"),
 ];
 

@@ -22,4 +22,10 @@ pub trait Caller: Clone + Send + Sync + Unpin + 'static {
 
     /// Makes a call. Nothing is sent before the future is polled.
     fn call(&self, request: Request) -> Self::Future;
+
+    /// The same by a caller that is of no further use: one that is counted need not be counted up and down.
+    #[doc(hidden)]
+    fn into_call(self, request: Request) -> Self::Future {
+        self.call(request)
+    }
 }

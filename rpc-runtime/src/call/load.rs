@@ -82,9 +82,10 @@ impl Load {
     }
 
     /// Gives its own buffer to the next one; hands back the application's, whose end is the application's code.
-    pub(crate) fn recycle(self) -> Option<Tail> {
-        buffers::put(self.head);
-        self.tail.map(|tail| *tail)
+    #[inline]
+    pub(crate) fn recycle(&mut self) -> Option<Box<Tail>> {
+        buffers::put(std::mem::take(&mut self.head));
+        self.tail.take()
     }
 
     fn tail(&self) -> &[u8] {

@@ -114,7 +114,7 @@ impl Clone for Payload {
 impl Payload {
     /// Gives back what it holds.
     fn give_back(&mut self) {
-        drop(std::mem::take(&mut self.bytes).recycle());
+        drop(self.bytes.recycle());
         if let Some(held) = self.held.take() {
             let Held { owner, reserved, call } = *held;
             owner.reclaim(reserved, call);

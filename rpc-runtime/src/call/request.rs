@@ -440,8 +440,14 @@ impl Request {
     }
 
     pub(crate) fn into_parts(mut self) -> (Cow<'static, str>, Payload, Metadata) {
-        let Inner { method, arguments, metadata, .. } = &mut *self.inner;
-        (std::mem::take(method), std::mem::take(arguments), std::mem::take(metadata))
+        let inner = &mut *self.inner;
+        let method = std::mem::replace(&mut inner.method, Cow::Borrowed(""));
+        let parts = (method, std::mem::take(&mut inner.arguments), std::mem::take(&mut inner.metadata));
+        if inner.items.is_none() && inner.peer.is_none() && !inner.has_extra {
+            (inner.descriptor, inner.deadline, inner.takes, inner.service) = (None, None, false, 0);
+            self.inner.give_back();
+        }
+        parts
     }
 }
 

@@ -142,8 +142,13 @@ impl Response {
 
     /// The parts: body, whether it is the service's own error, metadata.
     pub(crate) fn into_parts(mut self) -> (Payload, bool, Metadata) {
-        let Inner { body, is_app_error, metadata, .. } = &mut *self.inner;
-        (std::mem::take(body), *is_app_error, std::mem::take(metadata))
+        let Inner { body, is_app_error, items, metadata, attempts, trail } = &mut *self.inner;
+        let parts = (std::mem::take(body), std::mem::take(is_app_error), std::mem::take(metadata));
+        if items.is_none() && trail.is_none() {
+            *attempts = 1;
+            self.inner.give_back();
+        }
+        parts
     }
 }
 

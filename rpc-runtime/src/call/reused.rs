@@ -35,6 +35,28 @@ impl<T: Contents> Reused<T> {
     }
 }
 
+impl<T: Contents> Reused<T> {
+    /// Gives the box back, whose owner has made the contents what they were at first: for those who have taken out what was in
+    /// it, and know that nothing is left.
+    #[inline]
+    pub(crate) fn give_back(mut self) {
+        if let Some(contents) = self.0.take() {
+            put(contents);
+        }
+    }
+}
+
+#[inline]
+fn put<T: Contents>(contents: Box<T>) {
+    // A thread that ends keeps none.
+    let _ = T::list().try_with(|list| {
+        let mut list = list.borrow_mut();
+        if list.len() < limits::BOXES {
+            list.push(contents);
+        }
+    });
+}
+
 impl<T: Contents> Deref for Reused<T> {
     type Target = T;
 
@@ -56,12 +78,7 @@ impl<T: Contents> Drop for Reused<T> {
         let Some(mut contents) = self.0.take() else { return };
         // What it holds may be somebody else's, and make requests when it is dropped: not while the list is borrowed.
         contents.clear();
-        let _ = T::list().try_with(|list| {
-            let mut list = list.borrow_mut();
-            if list.len() < limits::BOXES {
-                list.push(contents);
-            }
-        });
+        put(contents);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::client::flow::{Inlet, Outflow, answer, known_at};
 use crate::client::line::{Place, Who};
 use crate::driver::{Ended, Pump, Pumped, Shared, Ticket, Whose, now};
 use crate::limits;
-use crate::proto::{OutgoingCall, StreamUse};
+use crate::proto::{Outgoing, StreamUse};
 
 /// A call that has more to do than to wait for its answer, as [`InFlight`](super::in_flight::InFlight) says. Dropping it cancels
 /// the call, down to the handler.
@@ -54,7 +54,7 @@ pub(super) struct Attended {
 /// ```
 enum State {
     New(Request),
-    Waiting(OutgoingCall),
+    Waiting(Outgoing),
     /// In `sent`, until it is done: what is polled most is not to be moved with what is large.
     Gone,
 }
@@ -91,7 +91,7 @@ impl Attended {
         attempts: u32,
         shared: &Arc<Shared>,
         error: RpcError,
-        call: OutgoingCall,
+        call: Outgoing,
     ) -> Self {
         let mut this = Self::with(channel, State::Gone, wait_for_ready);
         this.attempts = attempts;
@@ -145,7 +145,7 @@ impl Attended {
     }
 
     /// The clock starts here, at the first poll; a deadline that was inherited has been running.
-    fn begin(&mut self, mut request: Request, now: Instant) -> OutgoingCall {
+    fn begin(&mut self, mut request: Request, now: Instant) -> Outgoing {
         self.outflow = request.take_items().map(Pump::new);
         let idle = request.idle_timeout().unwrap_or(limits::IDLE);
         self.takes = request.takes_items().then_some(idle);
@@ -158,7 +158,7 @@ impl Attended {
 
     fn poll_waiting(
         &mut self,
-        call: OutgoingCall,
+        call: Outgoing,
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RpcError>> {
@@ -200,7 +200,7 @@ impl Attended {
     fn send(
         &mut self,
         shared: &Arc<Shared>,
-        call: OutgoingCall,
+        call: Outgoing,
         now: Instant,
         cx: &Context<'_>,
     ) -> Poll<Result<(), RpcError>> {
@@ -243,7 +243,7 @@ impl Attended {
     }
 
     /// No handler saw the call, and another connection may take it.
-    fn again(&mut self, shared: &Arc<Shared>, error: RpcError, call: OutgoingCall) {
+    fn again(&mut self, shared: &Arc<Shared>, error: RpcError, call: Outgoing) {
         if !shared.takes_calls() {
             self.channel.leave(shared);
         }
@@ -323,10 +323,10 @@ impl Attended {
         let mut response = match answer(ended.outcome, shared, self.channel.inner.caps) {
             Ok(response) => response,
             Err(error) => {
-                let is_over = |call: &OutgoingCall| call.deadline.is_some_and(|at| at.has_passed(now()));
+                let is_over = |call: &Outgoing| call.deadline.is_some_and(|at| at.has_passed(now()));
                 return match ended.unseen.filter(|call| !is_over(call)) {
                     Some(call) => {
-                        self.again(shared, error, *call);
+                        self.again(shared, error, call);
                         None
                     }
                     None => Some(Err(known_at(shared, error))),

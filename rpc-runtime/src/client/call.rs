@@ -115,12 +115,12 @@ impl<C: Caller, T, E> Call<C, T, E> {
         Detailed { call: self }
     }
 
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<T>, CallError<E>>> {
-        let result = loop {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, RpcError>> {
+        loop {
             if let State::Sent(future) = &mut self.state {
                 let result = ready!(Pin::new(future).poll(cx));
                 self.state = State::Over;
-                break result;
+                return Poll::Ready(result);
             }
             match mem::replace(&mut self.state, State::Over) {
                 State::Unsent(unsent) => self.state = State::Sent(unsent.call()?),
@@ -128,13 +128,7 @@ impl<C: Caller, T, E> Call<C, T, E> {
                     panic!("the call of `{}` was polled after it had ended", self.method.full_name)
                 }
             }
-        };
-        Poll::Ready(result.map_err(CallError::Rpc).and_then(|response| {
-            let value = (self.read)(self.method, &response)?;
-            let (attempts, picks) = (response.attempts(), response.picks());
-            let (_, _, metadata) = response.into_parts();
-            Ok(Reply { value, metadata, attempts, picks })
-        }))
+        }
     }
 }
 
@@ -142,8 +136,8 @@ impl<C: Caller, T, E> Future for Call<C, T, E> {
     type Output = Result<T, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(self.poll_reply(cx));
-        Poll::Ready(reply.map(|reply| reply.value))
+        let response = ready!(self.poll_response(cx))?;
+        Poll::Ready((self.read)(self.method, &response))
     }
 }
 
@@ -170,7 +164,11 @@ impl<C: Caller, T, E> Future for Detailed<C, T, E> {
     type Output = Result<Reply<T>, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.call.poll_reply(cx)
+        let response = ready!(self.call.poll_response(cx))?;
+        let value = (self.call.read)(self.call.method, &response)?;
+        let (attempts, picks) = (response.attempts(), response.picks());
+        let (_, _, metadata) = response.into_parts();
+        Poll::Ready(Ok(Reply { value, metadata, attempts, picks }))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::client::channel::Channel;
 use crate::client::credentials;
 use crate::client::flow::{answer, known_at};
 use crate::driver::{Ended, Shared, Ticket, now};
-use crate::proto::{OutgoingCall, StreamUse, Untaken};
+use crate::proto::{Outgoing, StreamUse, Untaken};
 
 /// A call under way on a [`Channel`]'s connection. Dropping it cancels the call, down to the handler.
 ///
@@ -94,7 +94,7 @@ impl InFlight {
         match ended.unseen.filter(|call| !call.deadline.is_some_and(|at| at.has_passed(now()))) {
             Some(call) => {
                 let channel = self.channel.clone();
-                self.attend(Attended::refused(channel, wait_for_ready, 1, shared, error, *call), cx)
+                self.attend(Attended::refused(channel, wait_for_ready, 1, shared, error, call), cx)
             }
             None => Poll::Ready(Err(known_at(shared, error)
                 .with_peer(&self.channel.inner.address)
@@ -106,7 +106,7 @@ impl InFlight {
 impl Channel {
     /// What a connection is to be given for a request, as the channel's settings have it.
     #[inline]
-    pub(super) fn outgoing(&self, request: Request, stream: Option<StreamUse>, now: Instant) -> OutgoingCall {
+    pub(super) fn outgoing(&self, request: Request, stream: Option<StreamUse>, now: Instant) -> Outgoing {
         let own = request
             .begin_by()
             .unwrap_or_else(|| Deadline::after(now, request.timeout().unwrap_or(self.inner.timeout)));
@@ -118,7 +118,10 @@ impl Channel {
         if let Some(source) = &self.inner.token {
             credentials::attach(&**source, &method, &mut metadata);
         }
-        OutgoingCall { method, deadline, metadata, arguments: arguments.into_load(), oneway, stream, only_at }
+        let mut call = Outgoing::new();
+        (call.method, call.metadata, call.arguments) = (method, metadata, arguments.into_load());
+        (call.deadline, call.oneway, call.stream, call.only_at) = (deadline, oneway, stream, only_at);
+        call
     }
 
     /// Gives a call to a connection, unless others could read its credentials there.
@@ -126,7 +129,7 @@ impl Channel {
     pub(super) fn send(
         &self,
         shared: &Shared,
-        call: OutgoingCall,
+        call: Outgoing,
         now: Instant,
         caller: &Waker,
     ) -> Result<Ticket, Box<Untaken>> {

@@ -33,7 +33,7 @@ pub(super) fn failed(channel: Arc<Inner>, shared: &Arc<Shared>, failed: Failed) 
     // Nobody waits for it any more, so it waits for another connection until its deadline: giving it up sooner would lose it,
     // and save nobody any time.
     let endpoint = hash(channel.address.as_bytes());
-    let attended = Attended::refused(Channel { inner: channel }, true, 1, shared, error, *call);
+    let attended = Attended::refused(Channel { inner: channel }, true, 1, shared, error, call);
     match cluster {
         Some(cluster) => {
             let call = Balanced::resend(cluster, attended, endpoint);

@@ -16,7 +16,11 @@ impl Caller for Channel {
     type Error = RpcError;
     type Future = ChannelFuture;
 
-    fn call(&self, mut request: Request) -> ChannelFuture {
+    fn call(&self, request: Request) -> ChannelFuture {
+        self.clone().into_call(request)
+    }
+
+    fn into_call(self, mut request: Request) -> ChannelFuture {
         if !self.inner.has_policies() && !request.has_policy() {
             return ChannelFuture(Kind::Direct(self.begin(request)));
         }
@@ -31,7 +35,9 @@ impl Caller for Channel {
             request.keep_trail();
         }
         let purse = state.purse(policies.budget_of(request.method()));
-        let direct = Direct(self.clone());
+        let timeout = self.inner.timeout;
+        let state = Arc::clone(state);
+        let direct = Direct(self);
         let limited = match &in_force.limit {
             Some(limit) => Maybe::With(limit.around(direct)),
             None => Maybe::Without(direct),
@@ -40,14 +46,14 @@ impl Caller for Channel {
             Some(breaker) => Maybe::With(breaker.around_last(limited)),
             None => Maybe::Without(limited),
         };
-        let hedged = Hedged::new(guarded, in_force.hedge, purse.clone(), Arc::clone(state));
-        let retried = Retried::new(hedged, in_force.retry, purse, Arc::clone(state));
+        let hedged = Hedged::new(guarded, in_force.hedge, purse.clone(), Arc::clone(&state));
+        let retried = Retried::new(hedged, in_force.retry, purse, state);
         #[cfg(feature = "cache")]
         let retried = match in_force.cache {
             Some((cache, terms)) => Maybe::With(cache.around_on(terms, retried)),
             None => Maybe::Without(retried),
         };
-        let stack = Deadlined::new(retried, self.inner.timeout);
+        let stack = Deadlined::new(retried, timeout);
         ChannelFuture(Kind::Stack(Box::pin(stack.call(request))))
     }
 }
@@ -96,7 +102,7 @@ impl Caller for Direct {
     type Future = Sent;
 
     fn call(&self, request: Request) -> Sent {
-        self.0.begin(request)
+        self.0.clone().begin(request)
     }
 }
 
@@ -109,10 +115,10 @@ pub(super) enum Sent {
 }
 
 impl Channel {
-    fn begin(&self, request: Request) -> Sent {
+    fn begin(self, request: Request) -> Sent {
         match self.cluster() {
-            None => Sent::There(InFlight::new(self.clone(), request)),
-            Some(cluster) => Sent::Somewhere(Housed::new(Balanced::new(self.clone(), cluster, request))),
+            None => Sent::There(InFlight::new(self, request)),
+            Some(cluster) => Sent::Somewhere(Housed::new(Balanced::new(self, cluster, request))),
         }
     }
 }

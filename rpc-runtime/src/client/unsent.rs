@@ -53,7 +53,7 @@ impl<C: Caller> Unsent<C> {
     pub(super) fn call(self) -> Result<C::Future, RpcError> {
         match self.mistake {
             Some(mistake) => Err(mistake),
-            None => Ok(self.caller.call(self.request)),
+            None => Ok(self.caller.into_call(self.request)),
         }
     }
 }

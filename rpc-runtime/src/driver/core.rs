@@ -15,7 +15,7 @@ use crate::driver::stop::StopSignal;
 use crate::driver::timekeeper::Watched;
 use crate::driver::wakers::StreamWakers;
 use crate::proto::{
-    CallId, CallKey, CallRef, Connection, ConnectionError, Event, OutgoingCall, Received, Refusal,
+    CallId, CallKey, CallRef, Connection, ConnectionError, Event, Outgoing, Received, Refusal,
 };
 use crate::wire::Hello;
 
@@ -56,7 +56,7 @@ pub(crate) struct Failed {
     /// How.
     pub(crate) error: RpcError,
     /// The call itself, if it may be sent elsewhere.
-    pub(crate) unseen: Option<Box<OutgoingCall>>,
+    pub(crate) unseen: Option<Outgoing>,
 }
 
 /// What the machine's events want done outside of the lock by the connection's task. Whoever made the machine say
@@ -178,6 +178,11 @@ impl Core {
         if !self.room.is_empty() && self.has_room() {
             self.wakers.append(&mut self.room);
         }
+    }
+
+    /// Whether a call that the machine has taken leaves nothing else to be done: nearly every one.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.machine.has_news() && self.wakers.is_empty() && !self.watched.misses(self.due())
     }
 
     /// Whether a handler may encode its answer.

@@ -7,7 +7,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::call::{Batch, Metadata, take_buffer};
-use crate::proto::{Body, CallKey, OutgoingCall, Received};
+use crate::proto::{Body, CallKey, Outgoing, Received};
 
 /// Who waits for which call.
 ///
@@ -66,9 +66,9 @@ pub(crate) struct Ended {
     /// The answer, or what happened instead.
     pub(crate) outcome: Received,
     /// The call itself, if it may be sent elsewhere.
-    pub(crate) unseen: Option<Box<OutgoingCall>>,
-    /// Items that came before the end and have not been taken.
-    pub(crate) unread: VecDeque<Batch>,
+    pub(crate) unseen: Option<Outgoing>,
+    /// Items that came before the end and have not been taken, if there are any.
+    pub(crate) unread: Option<Box<VecDeque<Batch>>>,
 }
 
 /// What a caller finds at its place.
@@ -117,7 +117,7 @@ impl Places {
     /// Items that came before the end of a call that has ended.
     pub(super) fn take_unread(&mut self, ticket: Ticket) -> Option<Batch> {
         match &mut self.get_mut(ticket)?.waiter {
-            Waiter::Done(ended) => ended.unread.pop_front(),
+            Waiter::Done(ended) => ended.unread.as_mut()?.pop_front(),
             Waiter::Nobody | Waiter::Waiting(_) => None,
         }
     }
@@ -226,7 +226,7 @@ impl Place {
 impl Ended {
     /// An end after which nothing is left.
     pub(super) const fn new(outcome: Received) -> Self {
-        Self { outcome, unseen: None, unread: VecDeque::new() }
+        Self { outcome, unseen: None, unread: None }
     }
 }
 

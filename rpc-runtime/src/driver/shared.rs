@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use futures::task::AtomicWaker;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 
 use crate::call::{Origin, Reclaim, Tail};
@@ -20,7 +20,7 @@ use crate::driver::core::{Core, Failed};
 use crate::driver::panics::discard;
 use crate::driver::places::{Ended, Left, Look, Ticket};
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
-use crate::proto::{Body, CallRef, Connection, ConnectionError, OutgoingCall, Received, Untaken};
+use crate::proto::{Body, CallRef, Connection, ConnectionError, Outgoing, Received, Untaken};
 
 /// Drops the application's buffers that have left. That may run the application's code, so it comes last, and its panics are
 /// its own affair.
@@ -88,6 +88,12 @@ impl Shared {
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut Core) -> R) -> R {
         let mut core = self.core.lock();
         let result = work(&mut core);
+        self.settle(core);
+        result
+    }
+
+    /// Does what the machine's events ask for, first under the lock and then without it.
+    fn settle(&self, mut core: MutexGuard<'_, Core>) {
         core.take_events();
         let mut wakers = Vec::new();
         if !core.wakers.is_empty() {
@@ -114,7 +120,6 @@ impl Shared {
         if !spent.is_empty() {
             drop_spent(spent);
         }
-        result
     }
 
     /// Tells those who only look.
@@ -143,19 +148,24 @@ impl Shared {
     // ----- for callers -----
 
     /// Makes a call. Its end wakes the caller, who looks for it with [`poll_call`](Self::poll_call).
-    pub(crate) fn call(
-        &self,
-        call: OutgoingCall,
-        now: Instant,
-        caller: &Waker,
-    ) -> Result<Ticket, Box<Untaken>> {
+    pub(crate) fn call(&self, call: Outgoing, now: Instant, caller: &Waker) -> Result<Ticket, Box<Untaken>> {
         // Wakers are code of somebody else, which must not run under the lock.
         let waker = caller.clone();
-        let made = self.with(|core| match core.machine.call(call, now) {
-            Ok(key) => Ok((core.places.insert(key, waker), std::mem::replace(&mut core.is_told, true))),
-            Err(untaken) => Err((untaken, waker)),
-        });
-        let (ticket, is_told) = made.map_err(|(untaken, _)| untaken)?;
+        let mut core = self.core.lock();
+        let key = match core.machine.call(call, now) {
+            Ok(key) => key,
+            Err(untaken) => {
+                self.settle(core);
+                return Err(untaken);
+            }
+        };
+        let ticket = core.places.insert(key, waker);
+        let is_told = std::mem::replace(&mut core.is_told, true);
+        if core.is_settled() {
+            drop(core);
+        } else {
+            self.settle(core);
+        }
         if !is_told {
             self.task.wake();
         }

@@ -186,6 +186,7 @@ impl Starting {
     /// Starts a call; the answer, if there is one already.
     fn start_one(&mut self, call: IncomingCall, inline: bool) -> Option<Answer> {
         let IncomingCall { id, method, deadline, metadata, arguments, stream } = call;
+        let stream = stream.map(|stream| *stream);
         let arguments = Payload::received(arguments.into_parts(), &self.shared, self.caps);
         let Some(dispatch) = &self.serving else {
             let text = format!("`{}` is not served here: this side only calls", method.name);

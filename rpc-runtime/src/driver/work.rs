@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 use std::time::Instant;
 
-use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span};
 
 use crate::call::{
     Batch, CallResult, Code, Context, Delivery, HandlerFuture, Items, Metadata, Peer, Response, RpcError,
@@ -82,7 +83,9 @@ impl Work {
     pub(super) fn renew(&mut self, id: CallId, context: Context) {
         debug_assert!(self.doing.is_none(), "it is done with the last one");
         self.id = id;
-        self.span = span(&context);
+        if is_heard() || !self.span.is_none() {
+            self.span = span(&context);
+        }
         self.context = context;
         self.stop = None;
         self.oneway = None;
@@ -294,7 +297,18 @@ impl Work {
     }
 }
 
+/// Whether anybody listens.
+#[inline]
+fn is_heard() -> bool {
+    LevelFilter::current() >= Level::DEBUG
+}
+
+/// None where nobody listens: with the feature `log` of `tracing`, which any crate of a program may ask for, even a span that is
+/// of no use takes 300 instructions.
 fn span(context: &Context) -> Span {
+    if !is_heard() {
+        return Span::none();
+    }
     tracing::debug_span!(
         "call",
         rpc.system.name = "traitwire",

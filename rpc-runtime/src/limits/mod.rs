@@ -80,9 +80,10 @@ pub const ERROR_TEXT: usize = 4 * 1024;
 /// then, and some for handlers that wait at the same time.
 pub const HOMES: usize = 32;
 
-/// Boxes for requests, and boxes for responses, that a thread keeps while nothing is in them: one is needed while a call passes
-/// from hand to hand, and as many as are made before the first of them is polled. A thread keeps 128 KiB of them at most.
-pub const BOXES: usize = 256;
+/// Boxes for requests, for responses and for calls on their way, of each so many, that a thread keeps while nothing is in them:
+/// one is needed while a call passes from hand to hand, and as many as are made or under way together. With as many as a
+/// connection has calls in flight none is allocated; a thread keeps a MiB of them at most, if it has had as many.
+pub const BOXES: usize = 1024;
 
 /// The largest of these places, in bytes. A thread keeps 128 KiB of them at most.
 pub const HOME: usize = 4 * 1024;

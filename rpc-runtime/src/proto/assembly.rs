@@ -40,6 +40,18 @@ impl fmt::Debug for Partial {
 }
 
 impl Partial {
+    /// A payload that is all in its first frame.
+    #[inline]
+    pub(super) fn whole(id: u32, part: &[u8], eager: usize) -> Result<Body, Misbehaviour> {
+        if part.len() > eager {
+            return Err(Misbehaviour::Ungranted { id });
+        }
+        let mut bytes = take_buffer();
+        grow_buffer(&mut bytes, part.len());
+        bytes.extend_from_slice(part);
+        Ok(Body::from_parts(bytes, 0, id))
+    }
+
     /// Begins with a first frame. `more` says whether the payload goes on.
     #[inline]
     pub(super) fn begin(
@@ -50,20 +62,17 @@ impl Partial {
         budget: &mut Budget,
     ) -> Result<Assembled, ConnectionError> {
         let Payload { total, part } = payload;
+        if !more {
+            return Ok(Assembled::Whole(Self::whole(id, part, eager)?));
+        }
         if part.len() > eager {
             return Err(Misbehaviour::Ungranted { id }.into());
         }
-        let mut bytes = match more {
-            false => take_buffer(),
-            // Room for all of it, if what is here is not too small a part of that: others grow as they come.
-            true if total.min(eager) / BEGUN <= part.len() => take_large(total.min(eager)),
-            true => Vec::new(),
-        };
+        // Room for all of it, if what is here is not too small a part of that: others grow as they come.
+        let is_begun = total.min(eager) / BEGUN <= part.len();
+        let mut bytes = if is_begun { take_large(total.min(eager)) } else { Vec::new() };
         grow_buffer(&mut bytes, part.len());
         bytes.extend_from_slice(part);
-        if !more {
-            return Ok(Assembled::Whole(Body { id, bytes, reserved: 0 }));
-        }
         budget.begun = true;
         if total > eager {
             budget.ask(id, total);
@@ -96,7 +105,7 @@ impl Partial {
         if more {
             return Ok(Assembled::Partly(self));
         }
-        Ok(Assembled::Whole(Body { id, bytes: self.bytes, reserved: self.reserved }))
+        Ok(Assembled::Whole(Body::from_parts(self.bytes, self.reserved, id)))
     }
 
     /// The grant has come: all of the payload may be sent now.

@@ -2,18 +2,21 @@
 //! events. Does not own bytes on the wire. Payloads may be large and secret: `Debug` tells their length alone.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::thread::LocalKey;
 use std::time::Duration;
 
-use crate::call::{Batch, Deadline, Load, Metadata, RpcError};
+use crate::call::{Batch, Contents, Deadline, List, Load, Metadata, Reused, RpcError};
 use crate::proto::{CallId, CallKey, ConnectionError};
 use crate::wire::Hello;
 
 /// A call that this side makes.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 #[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
 pub struct OutgoingCall {
     /// `"Service.method"`.
@@ -76,6 +79,59 @@ impl fmt::Debug for OutgoingCall {
     }
 }
 
+/// An [`OutgoingCall`] on its way: in a box that is used again, because it goes through many hands, and is kept until its
+/// answer is here. So it moves as one word.
+pub struct Outgoing(Reused<OutgoingCall>);
+
+thread_local! {
+    static EMPTY: List<OutgoingCall> = const { RefCell::new(Vec::new()) };
+}
+
+impl Contents for OutgoingCall {
+    fn list() -> &'static LocalKey<List<Self>> {
+        &EMPTY
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Outgoing {
+    /// One of which nothing is said yet.
+    pub(crate) fn new() -> Self {
+        Self(Reused::new())
+    }
+}
+
+impl From<OutgoingCall> for Outgoing {
+    fn from(call: OutgoingCall) -> Self {
+        let mut this = Self::new();
+        *this = call;
+        this
+    }
+}
+
+impl Deref for Outgoing {
+    type Target = OutgoingCall;
+
+    fn deref(&self) -> &OutgoingCall {
+        &self.0
+    }
+}
+
+impl DerefMut for Outgoing {
+    fn deref_mut(&mut self) -> &mut OutgoingCall {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A call that was not taken.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
@@ -83,7 +139,7 @@ pub struct Untaken {
     /// Why.
     pub error: RpcError,
     /// The call, as it was.
-    pub call: OutgoingCall,
+    pub call: Outgoing,
 }
 
 /// A call that the peer makes, ready to be started.
@@ -101,7 +157,7 @@ pub struct IncomingCall {
     /// The arguments, encoded and not yet looked at.
     pub arguments: Body,
     /// What streams it has, if it has any.
-    pub stream: Option<StreamUse>,
+    pub stream: Option<Box<StreamUse>>,
 }
 
 /// The method of an incoming call.
@@ -121,7 +177,8 @@ pub struct MethodName {
 pub struct Body {
     pub(super) id: u32,
     pub(super) bytes: Vec<u8>,
-    pub(super) reserved: usize,
+    /// As a payload's total, which is a `u32` on the wire.
+    reserved: u32,
 }
 
 impl Body {
@@ -130,10 +187,15 @@ impl Body {
         &self.bytes
     }
 
+    /// What it holds of the budget.
+    pub(super) const fn reserved(&self) -> usize {
+        self.reserved as usize
+    }
+
     /// The buffer, what it holds of the budget, and the call that it belongs to. All are to come back with
     /// [`from_parts`](Self::from_parts).
     pub fn into_parts(self) -> (Vec<u8>, usize, u32) {
-        (self.bytes, self.reserved, self.id)
+        (self.bytes, self.reserved as usize, self.id)
     }
 
     /// What it holds of the budget.
@@ -144,7 +206,7 @@ impl Body {
 
     /// A payload that was taken apart.
     pub const fn from_parts(bytes: Vec<u8>, reserved: usize, id: u32) -> Self {
-        Self { id, bytes, reserved }
+        Self { id, bytes, reserved: reserved as u32 }
     }
 }
 
@@ -256,9 +318,9 @@ pub enum Event {
         /// How.
         outcome: Received,
         /// The call itself, if no handler saw it and the same bytes may succeed elsewhere.
-        unseen: Option<Box<OutgoingCall>>,
-        /// Items that came before the end and have not been taken.
-        unread: VecDeque<Batch>,
+        unseen: Option<Outgoing>,
+        /// Items that came before the end and have not been taken, if there are any.
+        unread: Option<Box<VecDeque<Batch>>>,
     },
     /// The callee of this call has opened its stream.
     Opened {

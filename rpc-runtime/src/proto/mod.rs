@@ -74,8 +74,8 @@ pub use config::{Config, Side};
 pub use connection::Connection;
 pub use error::{ConnectionError, Misbehaviour};
 pub use event::{
-    Answer, Body, CallRef, Event, IncomingCall, MethodName, OutgoingCall, Received, Refusal, Stop, StreamUse,
-    Taken, Untaken,
+    Answer, Body, CallRef, Event, IncomingCall, MethodName, Outgoing, OutgoingCall, Received, Refusal, Stop,
+    StreamUse, Taken, Untaken,
 };
 pub use id::{CallId, CallKey};
 

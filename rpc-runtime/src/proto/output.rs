@@ -195,12 +195,26 @@ impl Output {
 
     /// A payload is done with.
     pub(super) fn discard(&mut self, load: Load) {
-        self.spent.extend(load.recycle());
+        let mut load = load;
+        self.reclaim(&mut load);
+    }
+
+    /// The same of one that stays where it is, empty.
+    #[inline]
+    pub(super) fn reclaim(&mut self, load: &mut Load) {
+        if let Some(tail) = load.recycle() {
+            self.spent.push(*tail);
+        }
     }
 
     fn discard_bulk(&mut self) {
         let mut bulk = std::mem::take(&mut self.bulk);
         bulk.drain().for_each(|load| self.discard(load));
+    }
+
+    /// Whether there is something to be dropped when no lock is held.
+    pub(super) const fn has_spent(&self) -> bool {
+        !self.spent.is_empty()
     }
 
     /// What may be dropped when no lock is held.

@@ -25,8 +25,8 @@ pub(super) struct Tools<'a> {
 impl Tools<'_> {
     /// Takes a payload back: its buffer for the next one, and what it held of the budget.
     pub(super) fn release(&mut self, body: Body) {
-        if body.reserved > 0 {
-            self.budget.release(body.id, body.reserved);
+        if body.reserved() > 0 {
+            self.budget.release(body.id, body.reserved());
         }
         put_buffer(body.bytes);
     }

@@ -26,7 +26,7 @@ use crate::call::Tail;
 use crate::limits;
 use crate::proto::assembly::Budget;
 use crate::proto::bulk::Framed;
-use crate::proto::event::{Answer, Body, Event, IncomingCall, OutgoingCall, Untaken};
+use crate::proto::event::{Answer, Body, Event, IncomingCall, Outgoing, Untaken};
 use crate::proto::handshake::Handshake;
 use crate::proto::inbound::Inbound;
 use crate::proto::keepalive::{Keepalive, Verdict};
@@ -167,9 +167,9 @@ impl Connection {
     ///
     /// When the call cannot be taken; it has not been sent then.
     #[inline]
-    pub fn call(&mut self, call: OutgoingCall, now: Instant) -> Result<CallKey, Box<Untaken>> {
+    pub fn call(&mut self, call: impl Into<Outgoing>, now: Instant) -> Result<CallKey, Box<Untaken>> {
         self.wind_down(now);
-        self.outbound.call(call, &mut tools!(self, now))
+        self.outbound.call(call.into(), &mut tools!(self, now))
     }
 
     /// Gives up a call of this side: its callee is told, and no event follows. A call that has ended is left as
@@ -216,6 +216,11 @@ impl Connection {
     }
 
     // ----- what is to be done -----
+
+    /// Whether there are events, or buffers that have been sent.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.events.is_empty() || self.output.has_spent()
+    }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {

@@ -44,7 +44,7 @@ use crate::wire::{ErrorHead, Flags, FrameWriter, Header, Hello, Kind, Name, Repl
 #[derive(Debug)]
 enum State {
     /// Its arguments are not all here.
-    Assembling { start: Start, partial: Partial },
+    Assembling { start: Start, partial: Box<Partial> },
     /// It stands in the line to be started.
     Waiting { start: Start, arguments: Body },
     /// It stands in the line to be refused.
@@ -135,7 +135,9 @@ impl Inbound {
         match std::mem::replace(&mut call.state, State::Running) {
             State::Assembling { start, partial } => {
                 match partial.append(body, more, tools.budget) {
-                    Ok(Assembled::Partly(partial)) => call.state = State::Assembling { start, partial },
+                    Ok(Assembled::Partly(rest)) => {
+                        call.state = State::Assembling { start, partial: rest.into() }
+                    }
                     Ok(Assembled::Whole(arguments)) => {
                         self.line.push_back(id);
                         call.state = State::Waiting { start, arguments };
@@ -215,7 +217,7 @@ impl Inbound {
                 State::Waiting { start, arguments } => {
                     let Start { method, metadata } = start;
                     let deadline = call.deadline;
-                    let stream = call.streams.as_ref().map(|streams| streams.usage());
+                    let stream = call.streams.as_ref().map(|streams| Box::new(streams.usage()));
                     let input = call.streams.as_ref().and_then(|streams| streams.input.as_ref());
                     let moved = input.is_some_and(Receiving::has_begun);
                     self.earliest.note(deadline);
@@ -439,7 +441,7 @@ impl Inbound {
     pub(super) fn reserved(&mut self) -> usize {
         let reserved = |(_, call): (u32, &mut Call)| match &call.state {
             State::Assembling { partial, .. } => partial.reserved(),
-            State::Waiting { arguments, .. } => arguments.reserved,
+            State::Waiting { arguments, .. } => arguments.reserved(),
             _ => 0,
         };
         self.open.iter_mut().map(reserved).sum()

@@ -70,7 +70,7 @@ impl Inbound {
         let state = match assembled {
             Assembled::Partly(partial) => {
                 self.earliest.note(deadline);
-                State::Assembling { start, partial }
+                State::Assembling { start, partial: Box::new(partial) }
             }
             Assembled::Whole(arguments) => {
                 self.line.push_back(id);

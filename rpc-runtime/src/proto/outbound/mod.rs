@@ -11,11 +11,11 @@ use slab::Slab;
 
 use crate::call::{Batch, Code, Deadline, Delivery, Load, Metadata, RpcError};
 use crate::limits;
-use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error};
+use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error, whole_reply};
 use crate::proto::assembly::{Assembled, Partial};
 use crate::proto::bulk::{Bulk, write_first};
 use crate::proto::deadlines::Earliest;
-use crate::proto::event::{Event, OutgoingCall, Received, Untaken};
+use crate::proto::event::{Event, Outgoing, Received, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
 use crate::proto::output::Output;
@@ -58,7 +58,7 @@ struct Call {
     id: u32,
     state: State,
     /// The call itself, which stays where it is while its state changes.
-    call: OutgoingCall,
+    call: Outgoing,
     deadline: Option<Deadline>,
     /// When the call was made, and when its first frame was written.
     asked: Instant,
@@ -70,9 +70,9 @@ struct Call {
 
 /// A call that is in no table any more.
 struct Gone {
-    call: OutgoingCall,
+    call: Outgoing,
     /// Items that nobody has taken.
-    unread: VecDeque<Batch>,
+    unread: Option<Box<VecDeque<Batch>>>,
 }
 
 /// The calls that this side makes.
@@ -116,11 +116,7 @@ impl Outbound {
     // ----- commands -----
 
     /// Takes a call, to be sent at once or in its turn.
-    pub(super) fn call(
-        &mut self,
-        call: OutgoingCall,
-        tools: &mut Tools<'_>,
-    ) -> Result<CallKey, Box<Untaken>> {
+    pub(super) fn call(&mut self, call: Outgoing, tools: &mut Tools<'_>) -> Result<CallKey, Box<Untaken>> {
         if let Err(error) = self.check(&call, tools) {
             return Err(Box::new(Untaken { error, call }));
         }
@@ -192,6 +188,15 @@ impl Outbound {
         let more = header.flags.has(Flags::MORE);
         let Some(&mut key) = self.open.get_mut(id) else { return self.check_known(id) };
         let Some(call) = self.calls.get_mut(key) else { return Ok(()) };
+        let is_plain = header.kind == Kind::Reply && !more && call.streams.is_none() && call.answer.is_none();
+        if is_plain
+            && matches!(call.state, State::Sent { .. })
+            && let Some((metadata, body)) = whole_reply(header, body, tools)?
+        {
+            // Nearly every answer: there is nothing to be looked at but this.
+            self.end(key, Received::Reply { metadata, body }, tools);
+            return Ok(());
+        }
         if matches!(call.state, State::Abandoned) {
             // What still comes is of no interest, but until the last frame the call counts.
             if !more {
@@ -425,10 +430,8 @@ impl Outbound {
             let error = if is_strange { elsewhere() } else { too_large(size, peer.message) };
             let outcome = Received::Error(error);
             self.held -= size;
-            let gone = self.calls.remove(key);
-            tools.output.discard(gone.call.arguments);
-            let unread = VecDeque::new();
-            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None, unread });
+            tools.output.reclaim(&mut self.calls.remove(key).call.arguments);
+            tools.events.push_back(Event::Ended { key: CallKey(key), outcome, unseen: None, unread: None });
             return;
         }
         self.next_id += 2;
@@ -468,9 +471,9 @@ impl Outbound {
 
     /// Ends a call that is no longer waited for: it leaves the queue, or its callee is told.
     /// Hands back items that nobody has taken.
-    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> VecDeque<Batch> {
-        let Some(call) = self.calls.get_mut(key) else { return VecDeque::new() };
-        let unread = call.streams.as_mut().map(|streams| streams.close(tools.spare)).unwrap_or_default();
+    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<Box<VecDeque<Batch>>> {
+        let call = self.calls.get_mut(key)?;
+        let unread = call.streams.as_mut().and_then(|streams| streams::boxed(streams.close(tools.spare)));
         if let Some(begun) = call.answer.take() {
             begun.1.abandon(tools.budget);
         }
@@ -480,8 +483,7 @@ impl Outbound {
             State::Queued { turn } => {
                 self.held -= call.call.arguments.len();
                 self.queue.remove(turn, call.call.stream.is_some());
-                let gone = self.calls.remove(key);
-                tools.output.discard(gone.call.arguments);
+                tools.output.reclaim(&mut self.calls.remove(key).call.arguments);
                 return unread;
             }
             // ## Sending | Sent => Abandoned: it counts until the callee has said its last word.
@@ -516,11 +518,11 @@ impl Outbound {
     fn end(&mut self, key: usize, outcome: Received, tools: &mut Tools<'_>) {
         let may_resend = matches!(&outcome, Received::Error(error) if error.is_resend());
         let begun = may_resend && self.has_sent_items(key);
-        let Some(Gone { call, unread }) = self.forget(key, tools) else { return };
+        let Some(Gone { mut call, unread }) = self.forget(key, tools) else { return };
         let unseen = match may_resend && !begun {
-            true => Some(Box::new(call)),
+            true => Some(call),
             false => {
-                tools.output.discard(call.arguments);
+                tools.output.reclaim(&mut call.arguments);
                 None
             }
         };
@@ -530,9 +532,9 @@ impl Outbound {
     /// Takes a call out of all tables; hands it back if the application still waited for it.
     fn forget(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<Gone> {
         let Call { id, state, mut call, answer, streams, .. } = self.calls.try_remove(key)?;
-        let mut unread = VecDeque::new();
+        let mut unread = None;
         if let Some(mut streams) = streams {
-            unread = streams.close(tools.spare);
+            unread = streams::boxed(streams.close(tools.spare));
             self.streaming -= u32::from(!matches!(state, State::Queued { .. }));
         }
         if let Some(begun) = answer {

@@ -1,6 +1,8 @@
 //! Owns how the streams of this side's calls move: items that the caller sends, and those that come back. Does not own
 //! credit (`proto/stream`).
 
+use std::collections::VecDeque;
+
 use super::{Call, Outbound, State};
 use crate::call::{Batch, Code, Delivery, Metadata, RpcError};
 use crate::proto::event::{CallRef, Event, Received, Taken};
@@ -12,6 +14,11 @@ use crate::proto::stream::{Arrived, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
 use crate::wire::{Flags, Header, Kind, read_item, read_mark, write_mark};
+
+/// Items that nobody has taken, if there are any: few calls have some, and an end moves through many hands.
+pub(super) fn boxed(unread: VecDeque<Batch>) -> Option<Box<VecDeque<Batch>>> {
+    (!unread.is_empty()).then(|| Box::new(unread))
+}
 
 impl Outbound {
     // ----- frames -----

@@ -382,7 +382,7 @@ fn the_documents_countdown_is_held() {
     let call = pair.server.started.remove(0);
     assert_eq!((&*call.method.name, call.arguments.bytes()), ("Clock.countdown", &[0x91, 2][..]));
     let idle = Some(60_000 * MS);
-    assert_eq!(call.stream, Some(StreamUse { sends: false, takes: true, idle, total: None }));
+    assert_eq!(call.stream.as_deref(), Some(&StreamUse { sends: false, takes: true, idle, total: None }));
     pair.server.machine.open_stream(call.id, &Metadata::new(), now);
     let mut items = Batch::new();
     items.push(&[2]);

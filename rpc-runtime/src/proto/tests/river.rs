@@ -392,7 +392,7 @@ impl River {
             Event::Ended { key, outcome, unseen, unread } => {
                 let nth = self.ends[at].calls.remove(&key).expect("a call ends once, never after its cancel");
                 let entry = &mut self.ledger[nth];
-                for batch in unread {
+                for batch in unread.into_iter().flat_map(|unread| *unread) {
                     entry.flows[1].receive(batch, nth);
                 }
                 if let Some(call) = unseen {
@@ -438,7 +438,7 @@ impl River {
         assert_eq!(entry.starts, 0, "call {nth} is started once");
         assert_eq!(call.arguments.bytes().len(), entry.arguments);
         let uses = |usage: Option<StreamUse>| usage.map(|usage| (usage.sends, usage.takes, usage.idle));
-        assert_eq!(uses(call.stream), uses(entry.usage));
+        assert_eq!(uses(call.stream.map(|stream| *stream)), uses(entry.usage));
         entry.starts += 1;
         self.ends[at].handlers.push(Handler { id: call.id, entry: nth, stopping: false });
         self.ends[at].machine.release(call.arguments, self.now);
