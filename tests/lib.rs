@@ -1,7 +1,8 @@
-//! What the programs and tests of this package share: the conformance pair, the fleet and the sweep of the simulated network.
+//! What the programs and tests of this package share: the conformance pair, the fleet, the shop and the sweep of the simulated network.
 
 mod conformance;
 pub mod fleet;
+pub mod shop;
 pub mod sweep;
 
 pub use conformance::{

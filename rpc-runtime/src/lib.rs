@@ -24,7 +24,7 @@
 //! | connecting | 2 s | [`ChannelBuilder::connect_timeout`] |
 //! | handshake of a transport, and again the peer's HELLO | 10 s | `handshake_timeout` of both builders |
 //! | handshakes of transports at a time, of a server | 1,024 | [`ServerBuilder::handshakes`] |
-//! | reconnecting | at once, then 1 s × 1.6 ± 20 % up to 30 s | |
+//! | reconnecting | at once, then 1 s × 1.6 ± 20 % up to 30 s; up to 2 s to one of many endpoints | [`ChannelBuilder::reconnect_wait`] |
 //! | a message | 16 MiB | `message` of both builders |
 //! | nesting | 64 | `depth` of both builders |
 //! | elements of a message | a fourth of its bytes, from 65,536 to 1,048,576 | `elements` of both builders, `#[rpc(elements = N)]` |

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::balance::chance::Chance;
 use crate::balance::config::{Algorithm, Balance};
 use crate::balance::hash::score;
 use crate::balance::moment::Moment;
 use crate::balance::ring::Ring;
 use crate::balance::seat::{Fitness, Reach, Seat};
 use crate::balance::stride::Strides;
+use crate::call::Dice;
 use crate::limits;
 
 /// How much more there is near than is needed: as long as so many near ones are fit, nothing goes further. Envoy's.
@@ -78,7 +78,7 @@ enum Plan {
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) now: Moment,
-    pub(crate) chance: Chance,
+    pub(crate) dice: Dice,
     /// The hash of the call's key.
     pub(crate) key: Option<u64>,
     /// The ids of endpoints that the call was made to before.
@@ -187,23 +187,23 @@ impl<T> Fleet<T> {
     }
 
     /// How many from the first on this pick is among: the near ones, or all.
-    fn domain(&self, chance: &mut Chance) -> usize {
+    fn domain(&self, dice: &mut Dice) -> usize {
         if self.near == 0 || self.near == self.sites.len() {
             return self.sites.len();
         }
         let stay = u64::from(self.stay.load(Ordering::Relaxed));
-        if stay > chance.below(1 << 16) { self.near } else { self.sites.len() }
+        if stay > dice.below(1 << 16) { self.near } else { self.sites.len() }
     }
 
     fn better_of_two(&self, ask: &mut Ask<'_>) -> Option<Picked> {
-        let count = self.domain(&mut ask.chance);
+        let count = self.domain(&mut ask.dice);
         let (mut first, mut other) = (None, None);
         for _ in 0..limits::PICK_DRAWS {
             let left = count - usize::from(first.is_some());
             if left == 0 {
                 break;
             }
-            let drawn = ask.chance.below(left as u64) as usize;
+            let drawn = ask.dice.below(left as u64) as usize;
             let drawn = if first.is_some_and(|first| drawn >= first) { drawn + 1 } else { drawn };
             if !self.is_fit(drawn, ask) {
                 continue;
@@ -232,7 +232,7 @@ impl<T> Fleet<T> {
 
     /// A near one that costs far more than one that is drawn from further away gives way to that.
     fn or_far(&self, near: Picked, count: usize, ask: &mut Ask<'_>) -> Picked {
-        let far = count + ask.chance.below((self.sites.len() - count) as u64) as usize;
+        let far = count + ask.dice.below((self.sites.len() - count) as u64) as usize;
         let cost = |index: usize| self.cost(&self.sites[index], ask.now);
         let (near_cost, far_cost) = (cost(near.index), cost(far));
         if near_cost <= far_cost * FAR_PRICE || !self.is_fit(far, ask) {
@@ -254,7 +254,7 @@ impl<T> Fleet<T> {
     fn is_fit(&self, index: usize, ask: &mut Ask<'_>) -> bool {
         let seat = &*self.sites[index].seat;
         let share = seat.share(ask.now, ask.slow_start);
-        self.is_ready(seat, ask) && (share >= 1.0 || ask.chance.unit() < f64::from(share))
+        self.is_ready(seat, ask) && (share >= 1.0 || ask.dice.unit() < f64::from(share))
     }
 
     /// Whether a key may go there. While its own endpoint is being connected it waits: elsewhere nobody knows it.
@@ -268,16 +268,16 @@ impl<T> Fleet<T> {
 
     /// The first one that is drawn and fit.
     fn first_fit(&self, ask: &mut Ask<'_>) -> Option<Picked> {
-        let count = self.domain(&mut ask.chance);
+        let count = self.domain(&mut ask.dice);
         for _ in 0..limits::PICK_DRAWS {
             let index = match &self.plan {
                 Plan::RoundRobin => (self.turn() % count as u64) as usize,
                 Plan::WeightedRandom(sums) => {
-                    let at = ask.chance.below(sums[count - 1]);
+                    let at = ask.dice.below(sums[count - 1]);
                     sums[..count].partition_point(|sum| *sum <= at)
                 }
                 Plan::WeightedRoundRobin(strides) => strides.next(count, || self.turn()),
-                _ => ask.chance.below(count as u64) as usize,
+                _ => ask.dice.below(count as u64) as usize,
             };
             if self.is_fit(index, ask) {
                 return Some(self.one(index, ask.now));
@@ -322,7 +322,7 @@ impl<T> Fleet<T> {
     /// all, and so never in vain.
     fn last_resort(&self, ask: &mut Ask<'_>) -> Option<Picked> {
         let count = self.sites.len();
-        let start = ask.chance.below(count as u64) as usize;
+        let start = ask.dice.below(count as u64) as usize;
         let from_start = || (0..count).map(|step| (start + step) % count);
         let in_panic = self.is_in_panic();
         let index = from_start().find(|index| self.is_ready(&self.sites[*index].seat, ask));

@@ -25,7 +25,6 @@
 //!
 //! Usually that is one draw, of which the cost does not depend on how many there are.
 
-mod chance;
 mod config;
 mod fleet;
 mod hash;
@@ -41,7 +40,6 @@ mod tests;
 pub use config::{Algorithm, Balance};
 pub use outlier::Ejection;
 
-pub(crate) use chance::Chance;
 pub(crate) use fleet::{Ask, Carried, Fleet, Picked, Site};
 pub(crate) use hash::{hash, highest};
 pub(crate) use load::Outcome;

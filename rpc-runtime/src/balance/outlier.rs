@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::balance::moment::Moment;
-use crate::balance::seat::Seat;
+use crate::balance::seat::{Reach, Seat};
 use crate::limits;
 
 /// Endpoints with enough calls below which statistics say nothing. (gRFC A50.)
@@ -24,7 +24,7 @@ const EJECT_FAILURES: f64 = 0.85;
 /// look at those with enough calls: a success rate far below the mean of all, or too many failures outright.
 ///
 /// The first time it is out for 30 s, the n-th time in a row n × 30 s, at most 300 s; a sweep that finds nothing makes it one less.
-/// At most half of the endpoints are out at a time, and the last one never is.
+/// At most half of the endpoints are out at a time, those included that cannot be reached, and the last one never is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub struct Ejection {
@@ -85,7 +85,7 @@ impl Ejection {
 
     /// An endpoint has failed often enough in a row: ejects it, if it may be. Says for how long.
     pub(crate) fn streak(&self, seats: &[&Seat], of: &Seat, now: Moment) -> Option<Duration> {
-        let out = seats.iter().filter(|seat| seat.is_ejected(now)).count();
+        let out = seats.iter().filter(|seat| is_out(seat, now)).count();
         let is_free = !of.is_ejected(now) && out < self.room(seats.len());
         is_free.then(|| self.eject(of, now))
     }
@@ -93,7 +93,7 @@ impl Ejection {
     /// Looks at what became of the calls since the last sweep. Says who is out from now on, and for how long.
     pub(crate) fn sweep(&self, seats: &[&Seat], now: Moment) -> Vec<(usize, Duration)> {
         let counts: Vec<_> = seats.iter().map(|seat| seat.load.take_counts()).collect();
-        let mut out = seats.iter().filter(|seat| seat.is_ejected(now)).count();
+        let mut out = seats.iter().filter(|seat| is_out(seat, now)).count();
         let worst = if self.statistics { outliers(&counts) } else { Vec::new() };
         let mut ejected = Vec::new();
         for index in worst {
@@ -122,6 +122,12 @@ impl Ejection {
         seat.eject(now, time);
         time
     }
+}
+
+/// Whether an endpoint gets no calls already. One that cannot be reached counts: those that do its work are the busier for it, and to
+/// eject one of them for what it cannot do in time would leave even more to the others.
+fn is_out(seat: &Seat, now: Moment) -> bool {
+    seat.is_ejected(now) || matches!(seat.reach(), Reach::Lost | Reach::Away)
 }
 
 /// Those that the statistics find, the worst first.
@@ -178,6 +184,12 @@ mod tests {
         assert_eq!(ejection.streak(&seats, seats[1], at(31)), Some(Duration::from_secs(30)));
         assert_eq!(ejection.streak(&seats, seats[2], at(31)), None, "two of four are out");
         assert_eq!(ejection.streak(&seats[..1], seats[0], at(200)), None, "it is the only one");
+        let others = [Seat::new(7), Seat::new(8), Seat::new(9)];
+        others[0].set_reach(at(200), Reach::Away);
+        let busy: Vec<_> = others.iter().collect();
+        assert_eq!(ejection.streak(&busy, busy[1], at(200)), None, "it does the work of one that is away");
+        others[0].set_reach(at(201), Reach::Up);
+        assert!(ejection.streak(&busy, busy[1], at(201)).is_some());
         // Sweeps with answers make the next one shorter again.
         for _ in 0..2 {
             calls(seats[0], 1, 0);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::call::Dice;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +25,7 @@ fn with_near(balance: &Balance, weights: &[u32], near: usize) -> Fleet<usize> {
 }
 
 fn ask(now: Moment, nth: u64) -> Ask<'static> {
-    Ask { now, chance: Chance::new(hash(&nth.to_be_bytes())), key: None, tried: &[], slow_start: 10 * SECOND }
+    Ask { now, dice: Dice::new(hash(&nth.to_be_bytes())), key: None, tried: &[], slow_start: 10 * SECOND }
 }
 
 fn at(secs: u64) -> Moment {

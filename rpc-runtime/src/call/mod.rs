@@ -30,6 +30,8 @@ mod context;
 mod deadline;
 mod delivery;
 mod descriptor;
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "it is public for those who test"))]
+mod dice;
 mod error;
 mod handler;
 mod homes;
@@ -51,13 +53,13 @@ mod trail;
 pub use attempt::Attempt;
 pub use batch::Batch;
 pub use caller::Caller;
-#[cfg(feature = "testing")]
-pub use chance::Dice;
 pub use code::Code;
 pub use context::{Context, Scope};
 pub use deadline::Deadline;
 pub use delivery::Delivery;
 pub use descriptor::{ArgumentDescriptor, MethodDescriptor, ServiceDescriptor};
+#[cfg(feature = "testing")]
+pub use dice::Dice;
 pub use error::{CallError, RpcError};
 pub use handler::{Handler, HandlerFuture, Service};
 pub use identity::Identity;
@@ -78,8 +80,11 @@ pub(crate) use buffers::{
 };
 #[cfg(feature = "testing")]
 pub(crate) use chance::load;
-pub(crate) use chance::{SPLIT_MIX_STEP, instance, roll, split_mix};
+pub(crate) use chance::{instance, roll};
 pub(crate) use context::Origin;
+#[cfg(not(feature = "testing"))]
+pub(crate) use dice::Dice;
+pub(crate) use dice::{SharedDice, Throw, split_mix};
 pub(crate) use large::{clear as clear_large, keep as keep_large, sweep as sweep_large, take as take_large};
 
 pub(crate) use load::Tail;

@@ -23,7 +23,8 @@ use crate::policy::{InForce, Policies, PolicyTable};
 /// A peer that calls can be made to: cheap to clone, and shared by all of its clones.
 ///
 /// It has one connection at a time, which carries all calls. The connection is made when the first call needs it, and
-/// made again by the next call after it was lost: at once, then after waits that grow from one second to thirty.
+/// made again by the next call after it was lost: at once, then after waits that grow from one second to thirty
+/// ([`reconnect_wait`](crate::ChannelBuilder::reconnect_wait)).
 /// While a connection is being made calls wait for it, within their deadlines; while none can be had they end as
 /// `unavailable`, `NotSent`, unless they [wait for one](crate::CallOptions::wait_for_ready).
 ///

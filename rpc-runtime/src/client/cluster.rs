@@ -12,10 +12,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::balance::{
-    Ask, Balance, Carried, Chance, Fleet, Moment, Picked, Reach, Seat, Site, hash, highest,
-};
-use crate::call::{Candidate, Code, Delivery, Pick, RpcError, Trail};
+use crate::balance::{Ask, Balance, Carried, Fleet, Moment, Picked, Reach, Seat, Site, hash, highest};
+use crate::call::{Candidate, Code, Delivery, Pick, RpcError, SharedDice, Trail};
 use crate::client::channel::Channel;
 use crate::client::core::Endpoints;
 use crate::client::line::{Line, Place, Who};
@@ -24,7 +22,6 @@ use crate::client::presence::Presence;
 use crate::discovery::{DirectoryConfig, Discovery, Endpoint, Known};
 use crate::driver::now;
 use crate::limits;
-use crate::policy::Dice;
 use crate::policy::breaker::Breaker;
 use crate::proto::Config;
 
@@ -43,7 +40,7 @@ pub(super) struct Cluster {
     fleet: ArcSwap<Fleet<Arc<Member>>>,
     carried: Arc<Carried>,
     pub(super) began: Instant,
-    dice: Dice,
+    dice: SharedDice,
     /// Wakes the keeper.
     pub(super) keeper: Arc<Notify>,
     is_kept: AtomicBool,
@@ -97,7 +94,7 @@ impl Cluster {
             fleet,
             carried,
             began: now(),
-            dice: Dice::new(seed),
+            dice: SharedDice::new(seed),
             keeper: Arc::default(),
             is_kept: AtomicBool::new(false),
             is_at_rest: AtomicBool::new(false),
@@ -128,8 +125,8 @@ impl Cluster {
             if let Some(picked) = home.and_then(|id| fleet.at(id, now)) {
                 return Some(picked);
             }
-            let (chance, slow_start) = (Chance::new(self.dice.throw().0), self.balance.slow_start);
-            fleet.pick(Ask { now, chance, key, tried, slow_start })
+            let (dice, slow_start) = (self.dice.fork(), self.balance.slow_start);
+            fleet.pick(Ask { now, dice, key, tried, slow_start })
         };
         let picked = match trail {
             None => pick(&[]),

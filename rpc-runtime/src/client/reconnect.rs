@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::balance::Reach;
-use crate::call::roll;
-use crate::call::{Code, Delivery, RpcError};
+use crate::call::{Code, Delivery, RpcError, Throw, roll};
 use crate::client::line::{Line, Place};
 use crate::client::presence::Presence;
 use crate::client::story::{Step, Story};
 use crate::driver::{Shared, now};
+use crate::limits;
 use crate::policy::Backoff;
 
 /// Where a channel's connection is.
@@ -70,10 +70,13 @@ pub(super) struct Reconnect {
 }
 
 impl Reconnect {
-    pub(super) fn new(presence: Option<Presence>) -> Self {
+    /// Between attempts it waits `longest` at most; by default less where others do the work meanwhile.
+    pub(super) fn new(presence: Option<Presence>, longest: Option<Duration>) -> Self {
+        let usual = if presence.is_some() { limits::BACKOFF_LAST_LISTED } else { limits::BACKOFF_LAST };
+        let longest = longest.unwrap_or(usual);
         Self {
             state: State::Idle,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(limits::BACKOFF_FIRST, longest),
             fruitless: 0,
             line: Line::default(),
             story: Story::default(),
@@ -137,7 +140,7 @@ impl Reconnect {
     /// An attempt has failed.
     pub(super) fn failed(&mut self, error: RpcError) -> Vec<Waker> {
         let now = now();
-        let until = now + self.backoff.next(roll());
+        let until = now + self.backoff.next(Throw(roll()));
         self.story.note(Step::BackingOff, now);
         self.state = State::BackOff { until, error };
         self.note_reach(Reach::Away);

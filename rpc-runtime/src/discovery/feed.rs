@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::call::roll;
+use crate::call::{Throw, roll};
 use crate::discovery::{DiscoveryError, Endpoint, Updates};
 use crate::limits;
 use crate::policy::Backoff;
@@ -53,7 +53,7 @@ impl Feed {
     /// Says what is wrong, and waits until it is time to try again.
     pub(crate) async fn fail(&mut self, error: DiscoveryError) {
         self.complain(error).await;
-        sleep(self.backoff.next(roll())).await;
+        sleep(self.backoff.next(Throw(roll()))).await;
     }
 }
 

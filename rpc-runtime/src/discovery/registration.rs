@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::call::roll;
+use crate::call::{Throw, roll};
 use crate::discovery::{DiscoveryError, Endpoint};
 use crate::limits;
 use crate::policy::Backoff;
@@ -118,7 +118,7 @@ async fn keep(
                 tokio::select! {
                     biased;
                     () = stopped(&mut stop) => return,
-                    () = sleep(backoff.next(roll())) => continue,
+                    () = sleep(backoff.next(Throw(roll()))) => continue,
                 }
             }
         };
@@ -167,7 +167,7 @@ async fn renew(lease: &mut dyn Lease, name: &str, stop: &mut watch::Receiver<boo
                     let error =
                         error.map_or_else(|| "no answer in time".to_owned(), |error| error.to_string());
                     tracing::warn!(registry = name, error, "cannot renew the registration: trying again");
-                    wait = backoff.next(roll());
+                    wait = backoff.next(Throw(roll()));
                 }
             }
         }

@@ -274,6 +274,14 @@ pub const BACKOFF_FACTOR: f64 = 1.6;
 /// The longest wait between attempts.
 pub const BACKOFF_LAST: Duration = Duration::from_secs(30);
 
+/// The longest wait between attempts to reach one of many endpoints, which its source still names. While it is away the others
+/// do its work and have nothing to spare, so what they lose goes on for as long as this wait after it is back. A server that a
+/// thousand clients have lost is asked 500 times a second.
+pub const BACKOFF_LAST_LISTED: Duration = Duration::from_secs(2);
+
+/// The shortest that the longest wait can be set to: below it a client that cannot connect does nothing else.
+pub const BACKOFF_LEAST: Duration = Duration::from_millis(100);
+
 /// By how much of itself a wait is moved at random, so that clients do not come back all at once.
 pub const BACKOFF_JITTER: f64 = 0.2;
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use crate::call::Throw;
 use crate::limits;
 
-/// Waits that grow from the first to the last, with jitter: gRPC's connection backoff protocol. By default those of a channel
-/// that cannot connect.
+/// Waits that grow from the first to the last, with jitter: gRPC's connection backoff protocol.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -14,25 +14,17 @@ pub(crate) struct Backoff {
     failures: i32,
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self::new(limits::BACKOFF_FIRST, limits::BACKOFF_LAST)
-    }
-}
-
 impl Backoff {
     pub(crate) const fn new(first: Duration, last: Duration) -> Self {
         Self { first, last, failures: 0 }
     }
 
-    /// The wait after one more failure. `dice` is any number that is hard to foresee.
-    pub(crate) fn next(&mut self, dice: u64) -> Duration {
+    /// The wait after one more failure.
+    pub(crate) fn next(&mut self, throw: Throw) -> Duration {
         let grown = self.first.as_secs_f64() * limits::BACKOFF_FACTOR.powi(self.failures);
         self.failures = self.failures.saturating_add(1).min(64);
         let wait = grown.min(self.last.as_secs_f64());
-        // 53 bits are what a float holds: from -1 to 1 in even steps.
-        let spread = (dice >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
-        Duration::from_secs_f64(wait * spread.mul_add(limits::BACKOFF_JITTER, 1.0))
+        Duration::from_secs_f64(wait * throw.around_one(limits::BACKOFF_JITTER))
     }
 
     /// It was reached: the next failure is a first one.
@@ -47,16 +39,16 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_last_and_stay_within_their_jitter() {
-        for (dice, factor) in [(0, 0.8), (1 << 63, 1.0), (u64::MAX, 1.2)] {
-            let mut backoff = Backoff::default();
+        for (throw, factor) in [(Throw(0), 0.8), (Throw(1 << 63), 1.0), (Throw(u64::MAX), 1.2)] {
+            let mut backoff = Backoff::new(limits::BACKOFF_FIRST, limits::BACKOFF_LAST);
             for expected in [1.0, 1.6, 2.56, 4.096] {
-                let wait = backoff.next(dice).as_secs_f64();
+                let wait = backoff.next(throw).as_secs_f64();
                 assert!((wait - expected * factor).abs() < 1e-6, "{wait} {expected} {factor}");
             }
-            let last = (0..100).map(|_| backoff.next(dice)).last().unwrap().as_secs_f64();
+            let last = (0..100).map(|_| backoff.next(throw)).last().unwrap().as_secs_f64();
             assert!((last - 30.0 * factor).abs() < 1e-6, "{last}");
             backoff.reset();
-            assert!((backoff.next(dice).as_secs_f64() - factor).abs() < 1e-6);
+            assert!((backoff.next(throw).as_secs_f64() - factor).abs() < 1e-6);
         }
     }
 }

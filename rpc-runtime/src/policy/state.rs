@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::call::SharedDice;
 use crate::limits;
-use crate::policy::dice::Dice;
 use crate::policy::guards::Guards;
 use crate::policy::hedge::Latency;
 use crate::policy::retry::{Account, Purse};
@@ -19,7 +19,7 @@ pub(crate) struct State {
     account: Arc<Account>,
     /// Those of services and methods that have a budget of their own, by their names.
     further: RwLock<BTreeMap<String, Arc<Account>>>,
-    pub(super) dice: Dice,
+    pub(super) dice: SharedDice,
     pub(crate) guards: Guards,
     methods: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
 }
@@ -28,7 +28,7 @@ impl State {
     /// Of a channel to this address.
     pub(crate) fn new(policies: &Policies, seed: u64, address: &Arc<str>) -> Self {
         let account = Arc::new(Account::new(policies.channel_budget()));
-        let (further, dice, methods) = (RwLock::default(), Dice::new(seed), RwLock::default());
+        let (further, dice, methods) = (RwLock::default(), SharedDice::new(seed), RwLock::default());
         let guards = Guards::new(Arc::clone(address));
         let state = Self { account, further, dice, guards, methods };
         state.set(policies);

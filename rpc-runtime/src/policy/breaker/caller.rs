@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, RpcError, roll};
+use crate::call::{CallResult, Caller, Code, Deadline, Delivery, Request, RpcError, SharedDice, roll};
 use crate::limits;
 use crate::observe::{BreakerState, HeldBack, Observer};
 use crate::policy::breaker::config::BreakerConfig;
 use crate::policy::breaker::machine::{Change, Machine, Permit, Rejection};
 use crate::policy::breaker::verdict::Verdict;
 use crate::policy::clock::now;
-use crate::policy::dice::Dice;
 
 /// A circuit breaker for one endpoint: cheap to clone, and one for all callers that it is [around](Self::around).
 #[derive(Clone)]
@@ -34,7 +33,7 @@ struct Inner {
 
 struct Settings {
     config: BreakerConfig,
-    dice: Dice,
+    dice: SharedDice,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -81,7 +80,7 @@ impl Breaker {
     }
 
     fn with_observer(config: BreakerConfig, observer: Option<Arc<dyn Observer>>) -> Self {
-        let dice = Dice::new(config.seed.unwrap_or_else(roll));
+        let dice = SharedDice::new(config.seed.unwrap_or_else(roll));
         let name = config.name();
         let settings = Arc::new(Settings { config, dice, observer });
         let whole = Circuit::new(&settings, name);

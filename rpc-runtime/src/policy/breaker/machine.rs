@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::call::Throw;
 use crate::limits;
 use crate::observe::BreakerState;
 use crate::policy::breaker::config::BreakerConfig;
 use crate::policy::breaker::verdict::Verdict;
 use crate::policy::breaker::window::{Outcome, Tally, Window};
-use crate::policy::dice::Throw;
 
 /// A breaker.
 ///

@@ -8,12 +8,11 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use crate::call::{Caller, Code, Deadline, Delivery, RpcError};
+use crate::call::{Caller, Code, Deadline, Delivery, RpcError, Throw};
 use crate::limits;
 use crate::observe::{BreakerState, Counters, HeldBack, Observer};
 use crate::policy::breaker::machine::{Machine, Permit, Rejection};
 use crate::policy::breaker::{Breaker, BreakerConfig, Verdict};
-use crate::policy::dice::Throw;
 use crate::policy::scripted::{Scripted, answer, lost, request};
 
 const EVEN: Throw = Throw(1 << 63);

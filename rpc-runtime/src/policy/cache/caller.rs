@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::call::{CallResult, Caller, Code, Delivery, Request, Response, RpcError, roll};
+use crate::call::{CallResult, Caller, Code, Delivery, Request, Response, RpcError, SharedDice, roll};
 use crate::limits;
 use crate::observe::{CacheUse, Observer};
 use crate::policy::cache::config::{CacheConfig, Terms};
@@ -18,7 +18,6 @@ use crate::policy::cache::flight::{Flights, Follower, Leader, Outcome, Role};
 use crate::policy::cache::key::Key;
 use crate::policy::cache::store::Store;
 use crate::policy::clock::now;
-use crate::policy::dice::Dice;
 
 /// A cache of answers: cheap to clone, and one for all callers that it is [around](Self::around). Only put it around callers
 /// to the same services: where a call is made to is no part of its key.
@@ -31,7 +30,7 @@ struct Inner {
     config: CacheConfig,
     store: Store,
     flights: Arc<Flights>,
-    dice: Dice,
+    dice: SharedDice,
     counts: [AtomicU64; CacheUse::ALL.len()],
     observer: Option<Arc<dyn Observer>>,
 }
@@ -68,7 +67,7 @@ impl Cache {
     fn with_observer(config: CacheConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let settings = config.store();
         let store = Store::new(settings.policy(), settings.bytes());
-        let dice = Dice::new(settings.seed.unwrap_or_else(roll));
+        let dice = SharedDice::new(settings.seed.unwrap_or_else(roll));
         let (flights, counts) = (Arc::default(), Default::default());
         Self { inner: Arc::new(Inner { config, store, flights, dice, counts, observer }) }
     }

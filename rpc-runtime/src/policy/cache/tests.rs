@@ -9,14 +9,13 @@ use futures::future::join_all;
 use proptest::prelude::*;
 
 use crate::call::{
-    CallResult, Caller, Code, Delivery, MethodDescriptor, Payload, Request, Response, RpcError,
+    CallResult, Caller, Code, Delivery, MethodDescriptor, Payload, Request, Response, RpcError, SharedDice,
 };
 use crate::observe::Counters;
 use crate::policy::cache::entry::Entry;
 use crate::policy::cache::key::{Key, Varies};
 use crate::policy::cache::store::Store;
 use crate::policy::cache::{Cache, CacheCaller, CacheConfig, CachePolicy};
-use crate::policy::dice::Dice;
 use crate::policy::scripted::{Scripted, answer, impatient, lost};
 
 static READ: MethodDescriptor = MethodDescriptor::new("read", "S.read", 0).idempotent();
@@ -243,7 +242,7 @@ async fn threads_that_come_and_go_all_get_what_they_have_asked_for() {
     });
     let cache = Cache::new(CacheConfig::new(Duration::ZERO).method("S.read"));
     let tasks = (0..16).map(|number| {
-        let (caller, dice) = (cache.around(inner.clone()), Dice::new(number));
+        let (caller, dice) = (cache.around(inner.clone()), SharedDice::new(number));
         tokio::spawn(async move {
             for _ in 0..300 {
                 let (polls, asked) = (dice.throw().0 % 12, (dice.throw().0 % 3) as u8);

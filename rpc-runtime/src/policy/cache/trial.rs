@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::call::{Payload, Request, Response};
+use crate::call::{Payload, Request, Response, SharedDice};
 use crate::policy::cache::config::CachePolicy;
 use crate::policy::cache::entry::Entry;
 use crate::policy::cache::key::{Key, Varies};
 use crate::policy::cache::store::Store;
-use crate::policy::dice::Dice;
 
 /// Keys that are asked for, one after the other.
 type Trace = (&'static str, Vec<u32>);
@@ -24,7 +23,7 @@ const KEYS: u32 = 10_000;
 struct Zipf {
     /// Sums of the weights up to each key.
     sums: Vec<f64>,
-    dice: Dice,
+    dice: SharedDice,
 }
 
 impl Zipf {
@@ -34,7 +33,7 @@ impl Zipf {
             sum += f64::from(k).powf(-exponent);
             sum
         };
-        Self { sums: (1..=KEYS).map(&mut add).collect(), dice: Dice::new(7) }
+        Self { sums: (1..=KEYS).map(&mut add).collect(), dice: SharedDice::new(7) }
     }
 
     fn next(&self) -> u32 {

@@ -9,9 +9,8 @@ use futures::FutureExt;
 use futures::future::join_all;
 use proptest::prelude::*;
 
-use crate::call::{Caller, Code, Deadline, Delivery, Request};
+use crate::call::{Caller, Code, Deadline, Delivery, Request, SharedDice};
 use crate::observe::Counters;
-use crate::policy::dice::Dice;
 use crate::policy::limit::gate::{Entry, Gate};
 use crate::policy::limit::sample::Said;
 use crate::policy::limit::{Limit, LimitConfig};
@@ -240,7 +239,7 @@ async fn threads_that_come_and_go_never_exceed_it_and_leave_nothing() {
     });
     let limit = Limit::new(LimitConfig::concurrency(4));
     let tasks = (0..16).map(|number| {
-        let (caller, dice) = (limit.around(inner.clone()), Dice::new(number));
+        let (caller, dice) = (limit.around(inner.clone()), SharedDice::new(number));
         tokio::spawn(async move {
             for _ in 0..300 {
                 let polls = dice.throw().0 % 12;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::policy::dice::Dice;
+use crate::call::SharedDice;
 use crate::policy::limit::gradient::Gradient;
 use crate::policy::limit::sample::{Bounds, Said, Sample};
 
@@ -104,7 +104,7 @@ struct Stretch {
 }
 
 /// One stretch after what came before; figures of its last half.
-fn run(limiter: &mut Limiter, now: &mut Instant, dice: &Dice, stretch: &Stretch) -> Figures {
+fn run(limiter: &mut Limiter, now: &mut Instant, dice: &SharedDice, stretch: &Stretch) -> Figures {
     let Stretch { processors, load, seconds, refuses, .. } = *stretch;
     let (mut jobs, mut took): (Vec<Job>, Vec<u32>) = (Vec::new(), Vec::new());
     let (ticks, mut refused) = (seconds * 1_000, 0);
@@ -169,7 +169,7 @@ fn the_gradient_keeps_calls_quick_where_others_do_not() {
         ("gradient", Limiter::Gradient(Gradient::new(Instant::now(), bounds))),
     ]
     .map(|(name, mut limiter)| {
-        let (dice, mut now) = (Dice::new(7), Instant::now());
+        let (dice, mut now) = (SharedDice::new(7), Instant::now());
         let figures = stretches.iter().map(|stretch| run(&mut limiter, &mut now, &dice, stretch));
         (name, figures.collect::<Vec<_>>().into_iter())
     });

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use crate::call::{Backoff, Retry};
+use crate::call::{Backoff, Retry, Throw};
 use crate::limits;
-use crate::policy::dice::Throw;
 
 /// The waits of one call; the formulas stand at [`Backoff`].
 #[derive(Debug)]

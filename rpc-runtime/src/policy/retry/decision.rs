@@ -5,9 +5,8 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::backoff::Waits;
-use crate::call::{Code, Deadline, Delivery, PushBack, Response, Retry, RpcError};
+use crate::call::{Code, Deadline, Delivery, PushBack, Response, Retry, RpcError, Throw};
 use crate::limits;
-use crate::policy::dice::Throw;
 
 /// What happened to an attempt, as far as it decides anything.
 #[derive(Clone, Copy, Debug)]

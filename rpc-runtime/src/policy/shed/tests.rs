@@ -10,9 +10,8 @@ use tokio::time::Instant;
 
 use crate::call::{
     CallResult, Code, Deadline, Delivery, Handler, HandlerFuture, Metadata, MethodDescriptor, Payload, Peer,
-    Request,
+    Request, SharedDice,
 };
-use crate::policy::dice::Dice;
 use crate::policy::limit::LimitConfig;
 use crate::policy::scripted::answer;
 use crate::policy::shed::{Shed, ShedConfig};
@@ -23,7 +22,7 @@ const MS: Duration = Duration::from_millis(1);
 /// A service with ten workers; a call takes one of them for 15 to 25 ms, and waits for it for as long as it must.
 struct Workers {
     free: Arc<Semaphore>,
-    dice: Arc<Dice>,
+    dice: Arc<SharedDice>,
     /// Calls whose work was done.
     done: Arc<AtomicU64>,
 }
@@ -35,7 +34,7 @@ impl Workers {
     fn new() -> Self {
         Self {
             free: Arc::new(Semaphore::new(Self::MANY)),
-            dice: Arc::new(Dice::new(7)),
+            dice: Arc::new(SharedDice::new(7)),
             done: Arc::default(),
         }
     }
@@ -79,7 +78,7 @@ struct Tally {
 
 /// Offers calls of a second's deadline for ten seconds, at these rates a second from as many connections.
 async fn offer(handler: Arc<dyn Handler>, rates: &[f64]) -> Vec<Tally> {
-    let (dice, mut tallies) = (Dice::new(11), vec![Tally::default(); rates.len()]);
+    let (dice, mut tallies) = (SharedDice::new(11), vec![Tally::default(); rates.len()]);
     let (ends, mut ended) = tokio::sync::mpsc::unbounded_channel();
     for tick in 0..10_000_u32 {
         for (peer, rate) in rates.iter().enumerate() {
