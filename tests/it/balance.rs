@@ -8,7 +8,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 use traitwire::balance::{Algorithm, Balance, Ejection};
 use traitwire::discovery::{Discovery, Endpoint, Updates};
-use traitwire::observe::EndpointState;
+use traitwire::observe::{Counters, EndpointState};
 use traitwire::policy::breaker::BreakerConfig;
 use traitwire::testing::Fault;
 use traitwire::{
@@ -304,6 +304,28 @@ async fn a_tripped_breaker_makes_an_endpoint_not_ready_until_its_probe() {
     sleep(60 * SECOND).await;
     let calls = fleet.load(&client, 100.0, 3 * SECOND).await;
     assert!(shares(&calls, 3)[0] > 0.2 && calls.iter().all(|call| call.end.is_ok()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_holds_the_breaker_of_one_endpoint() {
+    let (fleet, counters) = (Fleet::new(7, 3), Arc::new(Counters::new()));
+    let balance = Balance::new().slow_start(Duration::ZERO).breaker(BreakerConfig::new());
+    let channel = fleet.builder(balance).observer(counters.clone()).lazy(&fleet.address()).unwrap();
+    let client = WorkClient::new(channel.clone());
+    let answered = async || {
+        let before = fleet.places[1].begun.load(Ordering::SeqCst);
+        let calls = fleet.load(&client, 100.0, 2 * SECOND).await;
+        assert!(calls.iter().all(|call| call.end.is_ok()), "{calls:?}");
+        fleet.places[1].begun.load(Ordering::SeqCst) - before
+    };
+    assert!(answered().await > 20);
+    let breaker = channel.endpoint_breaker("sim://s1:1").unwrap();
+    breaker.hold_open();
+    assert_eq!(answered().await, 0);
+    assert!(counters.snapshot().held_back["breaker"] > 0, "its breaker tells the channel's observer");
+    breaker.release();
+    assert!(answered().await > 20);
+    assert!(channel.endpoint_breaker("sim://s9:1").is_none());
 }
 
 #[tokio::test(start_paused = true)]

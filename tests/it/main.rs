@@ -44,3 +44,4 @@ mod support;
 mod sweep;
 mod tls;
 mod transport;
+mod trouble;

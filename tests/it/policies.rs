@@ -1,8 +1,12 @@
 //! Which policy holds for a call, and that it can change while calls run.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
+use traitwire::observe::Counters;
+use traitwire::policy::breaker::BreakerConfig;
 use traitwire::policy::{Policies, Policy};
-use traitwire::{CallOptions, Channel, Code, Hedge, Request};
+use traitwire::{CallOptions, Caller, Channel, Code, Delivery, Hedge, Request, RpcError};
 
 use crate::scripted::{STEADY, Script, Step, draining, get, ms, request};
 
@@ -93,4 +97,41 @@ async fn the_trait_may_ask_for_a_hedge() {
     let script = Script::new([Step::Hang]);
     get(&Channel::loopback(script.clone()), put).await.unwrap_err();
     assert_eq!(script.seen().len(), 1, "`put` is not idempotent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_hears_of_calls_as_their_callers_see_them_and_of_what_is_done_for_them() {
+    let busy = RpcError::new(Code::UNAVAILABLE, Delivery::Refused, "busy");
+    let failed = RpcError::new(Code::INTERNAL, Delivery::Executed, "on purpose");
+    let steps = [
+        Step::Fail(busy),
+        Step::Answer(b"again"),
+        Step::Slow(ms(200)),
+        Step::Answer(b"hedge"),
+        Step::App(b"no"),
+        Step::Fail(failed),
+        Step::Hang,
+    ];
+    let (script, counters) = (Script::new(steps), Arc::new(Counters::new()));
+    let policies = Policies::new().everything(Policy::new().retry(STEADY).breaker(BreakerConfig::new()));
+    let builder = Channel::builder().policies(policies).observer(counters.clone());
+    let channel = builder.loopback(script.clone());
+    assert_eq!(get(&channel, request("get")).await.unwrap().0, b"again");
+    let hedged = request("get").with_options(&CallOptions::new().hedge(Hedge::after(ms(50))));
+    assert_eq!(get(&channel, hedged).await.unwrap().0, b"hedge");
+    assert!(channel.call(request("picky")).await.unwrap().is_app_error());
+    get(&channel, request("get")).await.unwrap_err();
+    assert!(tokio::time::timeout(ms(10), get(&channel, request("get"))).await.is_err());
+    channel.breaker("Scripted.get").unwrap().hold_open();
+    get(&channel, request("get")).await.unwrap_err();
+
+    let counted = counters.snapshot();
+    assert_eq!((counted.started, counted.finished, counted.cancelled, counted.in_flight), (6, 5, 1, 0));
+    assert_eq!(counted.failed, [(Code::INTERNAL, 1), (Code::UNAVAILABLE, 1)].into());
+    assert_eq!((counted.added["retry"], counted.added["hedge"], counted.held_back["breaker"]), (1, 1, 1));
+    let times = |method: &str| counted.latency[method].count();
+    assert_eq!((times("Scripted.get"), times("Scripted.picky")), (5, 1));
+    assert!(counted.to_string().contains("traitwire_attempts_added_total{why=\"hedge\"} 1\n"), "{counted}");
+    // The first waited for 100 ms, the second for 50.
+    assert!(counted.latency["Scripted.get"].sum() >= ms(150), "{counted}");
 }

@@ -18,6 +18,7 @@ use crate::client::reconnect::Reconnect;
 use crate::discovery::{DirectoryConfig, Discoveries, Discovery, DiscoveryScheme};
 use crate::driver::Shared;
 use crate::limits;
+use crate::observe::Observer;
 use crate::policy::{Policies, State};
 use crate::proto::Config;
 use crate::server::Local;
@@ -61,6 +62,7 @@ pub struct ChannelBuilder {
     seed: Option<u64>,
     token: Option<Arc<dyn TokenSource>>,
     plain_credentials: bool,
+    observer: Option<Arc<dyn Observer>>,
     balance: Balance,
     discoveries: Discoveries,
     directory: DirectoryConfig,
@@ -83,6 +85,7 @@ impl Default for ChannelBuilder {
             seed: None,
             token: None,
             plain_credentials: false,
+            observer: None,
             balance: Balance::new(),
             discoveries: Discoveries::built_in(),
             directory: DirectoryConfig::default(),
@@ -232,6 +235,13 @@ impl ChannelBuilder {
         self
     }
 
+    /// Tells somebody of the channel's calls, as their callers see them, and of what its policies do: a
+    /// [`Counters`](crate::observe::Counters), say. Each call is in a box then.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The seed of what is random about policies, such as the waits between attempts: with the same seed, calls made in the
     /// same order wait the same times. By default each channel has its own.
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -305,12 +315,14 @@ impl ChannelBuilder {
         let failures = self.oneway_failures.get_or_insert_default();
         let config = self.config.clone();
         let (balance, directory) = (self.balance.clone(), self.directory.clone());
-        let template =
-            Self { policies: Policies::new(), oneway_failures: Some(Arc::clone(failures)), ..self.clone() };
+        // Each call is told once, by the whole; and by the breaker of its endpoint.
+        let observer = self.observer.clone();
+        let oneway_failures = Some(Arc::clone(failures));
+        let template = Self { policies: Policies::new(), observer: None, oneway_failures, ..self.clone() };
         let make: Make = Box::new(move |address, part_of, presence| {
             template.clone().single(address, Some(part_of), Some(presence))
         });
-        let cluster = Arc::new(Cluster::new(source, directory, balance, (make, config), seed));
+        let cluster = Arc::new(Cluster::new(source, directory, balance, (make, config), (seed, observer)));
         self.build(address, Target::Many(cluster), None, None)
     }
 
@@ -348,7 +360,9 @@ impl ChannelBuilder {
     ) -> Channel {
         let Self { config, caps, timeout, connect_timeout, services, policies, seed, .. } = self;
         let (token, plain_credentials) = (self.token, self.plain_credentials);
-        let policy_state = Arc::new(State::new(&policies, seed.unwrap_or_else(roll), &address));
+        let settings = Settings::new(policies, self.observer.is_some());
+        let policy_state =
+            State::new(&settings.policies(), seed.unwrap_or_else(roll), &address, self.observer);
         let callbacks = (!services.is_empty()).then(|| Local::new(services));
         let reconnect = Mutex::new(Reconnect::new(presence, self.reconnect_wait));
         let oneway_failures = self.oneway_failures.unwrap_or_default();
@@ -367,8 +381,8 @@ impl ChannelBuilder {
                 oneway_failed: oneway::failed,
                 oneway_failures,
                 part_of,
-                settings: Settings::new(policies),
-                policy_state,
+                settings,
+                policy_state: Arc::new(policy_state),
             }),
         }
     }

@@ -22,6 +22,7 @@ use crate::client::presence::Presence;
 use crate::discovery::{DirectoryConfig, Discovery, Endpoint, Known};
 use crate::driver::now;
 use crate::limits;
+use crate::observe::Observer;
 use crate::policy::breaker::Breaker;
 use crate::proto::Config;
 
@@ -37,6 +38,7 @@ pub(super) struct Cluster {
     /// What the channel of each endpoint is made of.
     make: Make,
     config: Config,
+    observer: Option<Arc<dyn Observer>>,
     fleet: ArcSwap<Fleet<Arc<Member>>>,
     carried: Arc<Carried>,
     pub(super) began: Instant,
@@ -80,7 +82,7 @@ impl Cluster {
         directory: DirectoryConfig,
         balance: Balance,
         (make, config): (Make, Config),
-        seed: u64,
+        (seed, observer): (u64, Option<Arc<dyn Observer>>),
     ) -> Self {
         let carried = Arc::<Carried>::default();
         let fleet = ArcSwap::from_pointee(Fleet::new(Vec::new(), &balance, Arc::clone(&carried)));
@@ -91,6 +93,7 @@ impl Cluster {
             balance,
             make,
             config,
+            observer,
             fleet,
             carried,
             began: now(),
@@ -286,7 +289,9 @@ impl Cluster {
             }
         };
         let breaker =
-            self.balance.breaker.clone().map(|config| Breaker::new(config.named(endpoint.address())));
+            self.balance.breaker.clone().map(|config| {
+                Breaker::with_observer(config.named(endpoint.address()), self.observer.clone())
+            });
         Some((seat, Arc::new(Member { endpoint: endpoint.clone(), channel, breaker })))
     }
 

@@ -49,14 +49,20 @@ pub(super) struct Inner {
 /// A channel's policies, which may change while calls run.
 pub(super) struct Settings {
     policies: RwLock<Arc<Policies>>,
-    /// Whether they say anything: all that a call has to look at where they do not.
+    /// Whether somebody hears of all calls.
+    is_observed: bool,
+    /// Whether there is anything to be done for a call: all that it has to look at where there is not.
     speak: AtomicBool,
 }
 
 impl Settings {
-    pub(super) fn new(policies: Policies) -> Self {
-        let speak = AtomicBool::new(!policies.is_silent());
-        Self { policies: RwLock::new(Arc::new(policies)), speak }
+    pub(super) fn new(policies: Policies, is_observed: bool) -> Self {
+        let speak = AtomicBool::new(is_observed || !policies.is_silent());
+        Self { policies: RwLock::new(Arc::new(policies)), is_observed, speak }
+    }
+
+    pub(super) fn policies(&self) -> Arc<Policies> {
+        Arc::clone(&self.policies.read())
     }
 }
 
@@ -86,14 +92,14 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Whether the channel itself says anything of its calls' policies.
+    /// Whether the channel itself says anything of its calls' policies, or somebody hears of them.
     pub(super) fn has_policies(&self) -> bool {
         self.settings.speak.load(Ordering::Relaxed)
     }
 
     /// What the channel says of its calls' policies.
     pub(super) fn policies(&self) -> Arc<Policies> {
-        Arc::clone(&self.settings.policies.read())
+        self.settings.policies()
     }
 
     /// Calls that begin from now on have these policies.
@@ -101,7 +107,8 @@ impl Inner {
         // All of it under one lock: of two who set them at once one has the last word, in all three places.
         let mut in_force = self.settings.policies.write();
         self.policy_state.set(&policies);
-        self.settings.speak.store(!policies.is_silent(), Ordering::Relaxed);
+        let speak = self.settings.is_observed || !policies.is_silent();
+        self.settings.speak.store(speak, Ordering::Relaxed);
         *in_force = Arc::new(policies);
     }
 

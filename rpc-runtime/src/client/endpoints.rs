@@ -9,6 +9,7 @@ use crate::client::cluster::Cluster;
 use crate::client::core::Target;
 use crate::client::member::Member;
 use crate::observe::{EndpointSnapshot, EndpointState, FleetSnapshot};
+use crate::policy::breaker::Breaker;
 
 impl Channel {
     /// Makes no further calls on the present connection, lets those under way finish and closes it. A later call makes
@@ -33,6 +34,14 @@ impl Channel {
             Target::Many(endpoints) => Arc::clone(endpoints).downcast().ok(),
             _ => None,
         }
+    }
+
+    /// The circuit breaker of an endpoint of a channel that balances, by its address, if [`Balance`](crate::balance::Balance::breaker)
+    /// has one for each: to see what it knows, or to hold it open or closed.
+    pub fn endpoint_breaker(&self, address: &str) -> Option<Breaker> {
+        let fleet = self.cluster()?.fleet();
+        let site = fleet.sites().iter().find(|site| site.of.endpoint.address() == address)?;
+        site.of.breaker.clone()
     }
 
     /// What is known of the endpoints of a channel that [balances](crate::balance); `None` of one with a single address.

@@ -10,7 +10,7 @@ use crate::call::{CallResult, Caller, Request, RpcError};
 use crate::client::balanced::{Balanced, Housed};
 use crate::client::channel::Channel;
 use crate::client::in_flight::InFlight;
-use crate::policy::{Deadlined, Hedged, InForce, Maybe, Retried};
+use crate::policy::{Deadlined, Hedged, InForce, Maybe, Observed, Retried};
 
 impl Caller for Channel {
     type Error = RpcError;
@@ -20,10 +20,18 @@ impl Caller for Channel {
         self.clone().into_call(request)
     }
 
-    fn into_call(self, mut request: Request) -> ChannelFuture {
+    fn into_call(self, request: Request) -> ChannelFuture {
         if !self.inner.has_policies() && !request.has_policy() {
             return ChannelFuture(Kind::Direct(self.begin(request)));
         }
+        let Some(observer) = self.inner.policy_state.observer.clone() else { return self.stacked(request) };
+        ChannelFuture(Kind::Stack(Box::pin(Observed::new(observer, Stacked(self)).call(request))))
+    }
+}
+
+impl Channel {
+    /// A call with the policies that hold for it.
+    fn stacked(self, mut request: Request) -> ChannelFuture {
         let policies = self.inner.policies();
         let state = &self.inner.policy_state;
         let in_force = InForce::new(&policies, state, &request);
@@ -90,6 +98,19 @@ impl fmt::Debug for ChannelFuture {
             Kind::Direct(call) => call.fmt(f),
             Kind::Stack(_) => f.write_str("ChannelFuture(with policies)"),
         }
+    }
+}
+
+/// All of a channel but who hears of it.
+#[derive(Clone, Debug)]
+struct Stacked(Channel);
+
+impl Caller for Stacked {
+    type Error = RpcError;
+    type Future = ChannelFuture;
+
+    fn call(&self, request: Request) -> ChannelFuture {
+        self.0.clone().stacked(request)
     }
 }
 

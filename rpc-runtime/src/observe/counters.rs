@@ -10,9 +10,9 @@ use parking_lot::RwLock;
 use crate::call::Code;
 use crate::limits;
 use crate::observe::histogram::{Histogram, Times};
-use crate::observe::{BreakerState, CacheUse, HeldBack, Observer, Refused};
+use crate::observe::{Added, BreakerState, CacheUse, HeldBack, Observer, Refused};
 
-/// Counts what a server does, or what policies do, and how long the calls of each method take. Cheap enough to be always on: a few
+/// Counts what a server does, or a channel and its policies, and how long the calls of each method take. Cheap enough to be always on: a few
 /// atomic additions, and two looks at the clock a call.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -28,6 +28,7 @@ pub struct Counters {
     written: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
     held_back: [AtomicU64; HeldBack::ALL.len()],
+    added: [AtomicU64; Added::ALL.len()],
     breakers_opened: AtomicU64,
     cached: [AtomicU64; CacheUse::ALL.len()],
     /// By the full names of methods.
@@ -42,7 +43,7 @@ pub struct CountersSnapshot {
     pub connections: u64,
     /// Handshakes of transports that have failed: strangers, bad certificates, and those that took too long.
     pub handshakes_failed: u64,
-    /// Handlers at work.
+    /// Handlers at work; of a channel, calls under way, and so below.
     pub in_flight: u64,
     /// Handlers started; calls that are turned away do not count.
     pub started: u64,
@@ -63,6 +64,8 @@ pub struct CountersSnapshot {
     pub refused: BTreeMap<&'static str, u64>,
     /// Calls that a policy on the calling side ended before they were sent, by policy.
     pub held_back: BTreeMap<&'static str, u64>,
+    /// Attempts beyond the first that a channel has made, by reason.
+    pub added: BTreeMap<&'static str, u64>,
     /// How many times a circuit breaker has opened.
     pub breakers_opened: u64,
     /// Calls that a cache was asked about, by what came of it. One that is answered with a stale answer was a miss before.
@@ -103,6 +106,7 @@ impl Counters {
                 .iter()
                 .map(|why| (why.name(), read(&self.held_back[*why as usize])))
                 .collect(),
+            added: Added::ALL.iter().map(|what| (what.name(), read(&self.added[*what as usize]))).collect(),
             breakers_opened: read(&self.breakers_opened),
             cached: CacheUse::ALL
                 .iter()
@@ -216,6 +220,10 @@ impl Observer for Counters {
 
     fn cache_used(&self, what: CacheUse) {
         add(&self.cached[what as usize]);
+    }
+
+    fn attempt_added(&self, what: Added) {
+        add(&self.added[what as usize]);
     }
 
     fn call_held_back(&self, why: HeldBack) {

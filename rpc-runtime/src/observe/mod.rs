@@ -1,4 +1,4 @@
-//! What happened, counted: one small trait, [`Observer`], that servers and policies tell, and [`Counters`], which counts, and
+//! What happened, counted: one small trait, [`Observer`], that servers, channels and policies tell, and [`Counters`], which counts, and
 //! knows how long the calls of each method took. Does not decide anything, and does not allocate on the way of a call.
 
 mod counters;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::call::Code;
 
-/// Something that wants to know what a server does, or a policy. Every method has an empty default; all are called on the way of
+/// Something that wants to know what a server does, a channel, or a policy. Every method has an empty default; all are called on the way of
 /// calls, so they must be quick.
 pub trait Observer: Send + Sync + 'static {
     /// A transport's handshake failed, or took too long: who it was, as far as it is known, and why it failed, for people.
@@ -33,15 +33,17 @@ pub trait Observer: Send + Sync + 'static {
     /// A connection has ended.
     fn connection_closed(&self) {}
 
-    /// A call is handed to the layers and the handler. It ends with one of the four that follow.
+    /// A call is handed to the layers and the handler; of a channel, it is made. It ends with one of the four that follow.
     fn call_started(&self) {}
 
-    /// A handler has ended; `code` is its error's, `None` for a value or the service's own error.
+    /// A handler has ended, or the call of a channel after all that was done for it; `code` is the error's, `None` for a value or
+    /// the service's own error.
     fn call_finished(&self, code: Option<Code>) {
         let _ = code;
     }
 
-    /// A handler was dropped before its end: its caller gave up, its time was over, or the connection was lost.
+    /// A handler was dropped before its end: its caller gave up, its time was over, or the connection was lost. Of a channel, the
+    /// caller gave up.
     fn call_cancelled(&self) {}
 
     /// Whether it wants to know [how long calls took](Self::call_took): the clock is read twice a call for that.
@@ -50,7 +52,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// A call of this method, `"Service.method"`, has ended so long after its handler was started, however it ended; one that was
-    /// turned away is not told. With a stream, that is the end of the stream.
+    /// turned away is not told. With a stream, that is the end of the stream; of a channel, its beginning.
     fn call_took(&self, method: &str, time: Duration) {
         let _ = (method, time);
     }
@@ -72,6 +74,11 @@ pub trait Observer: Send + Sync + 'static {
     /// A call was refused before it was started at all.
     fn call_refused(&self, why: Refused) {
         let _ = why;
+    }
+
+    /// A channel sends a call once more than its caller has made it.
+    fn attempt_added(&self, what: Added) {
+        let _ = what;
     }
 
     /// A circuit breaker of this name has changed its state.
@@ -119,6 +126,29 @@ impl BreakerState {
 impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// Why a channel sends a call once more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Added {
+    /// An attempt has failed.
+    Retry,
+    /// An attempt is late.
+    Hedge,
+}
+
+impl Added {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::Retry, Self::Hedge];
+
+    /// The reason in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Hedge => "hedge",
+        }
     }
 }
 

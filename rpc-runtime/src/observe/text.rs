@@ -35,6 +35,7 @@ impl fmt::Display for CountersSnapshot {
         for (name, label, counts) in [
             ("calls_refused", "reason", &self.refused),
             ("calls_held_back", "policy", &self.held_back),
+            ("attempts_added", "why", &self.added),
             ("cache_uses", "use", &self.cached),
         ] {
             for (what, count) in counts.iter().filter(|(_, count)| **count > 0) {

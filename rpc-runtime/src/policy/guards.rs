@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::call::Wanted;
+use crate::observe::Observer;
 use crate::policy::breaker::{Breaker, BreakerConfig};
 #[cfg(feature = "cache")]
 use crate::policy::cache::{Cache, CacheConfig, StoreConfig};
@@ -20,6 +21,7 @@ use crate::policy::settings::Policies;
 pub(crate) struct Guards {
     /// What breakers and limits are called by.
     address: Arc<str>,
+    observer: Option<Arc<dyn Observer>>,
     breakers: Placed<Arc<BreakerConfig>, Breaker>,
     limits: Placed<Arc<LimitConfig>, Limit>,
     #[cfg(feature = "cache")]
@@ -27,9 +29,10 @@ pub(crate) struct Guards {
 }
 
 impl Guards {
-    pub(super) fn new(address: Arc<str>) -> Self {
+    pub(super) fn new(address: Arc<str>, observer: Option<Arc<dyn Observer>>) -> Self {
         Self {
             address,
+            observer,
             breakers: Placed::new(),
             limits: Placed::new(),
             #[cfg(feature = "cache")]
@@ -41,11 +44,13 @@ impl Guards {
     pub(super) fn set(&self, policies: &Policies) {
         let breakers = policies.placed().filter_map(|(place, policy)| Some((place, on(&policy.breaker)?)));
         self.breakers.set(breakers, |place, config| {
-            Breaker::new(BreakerConfig::clone(config).named_by_default(|| self.name(place)))
+            let config = BreakerConfig::clone(config).named_by_default(|| self.name(place));
+            Breaker::with_observer(config, self.observer.clone())
         });
         let limits = policies.placed().filter_map(|(place, policy)| Some((place, on(&policy.limit)?)));
         self.limits.set(limits, |place, config| {
-            Limit::new(LimitConfig::clone(config).named_by_default(|| self.name(place)))
+            let config = LimitConfig::clone(config).named_by_default(|| self.name(place));
+            Limit::with_observer(config, self.observer.clone())
         });
         #[cfg(feature = "cache")]
         self.set_caches(policies);
@@ -63,7 +68,12 @@ impl Guards {
         if everything.is_some_and(|policy| policy.cache.is_none()) && self.caches.get("").is_some() {
             own.push((String::new(), StoreConfig::default()));
         }
-        self.caches.set(own.into_iter(), |_, store| Cache::new(CacheConfig::of_store(*store)));
+        self.caches.set(own.into_iter(), |_, store| self.make_cache(*store));
+    }
+
+    #[cfg(feature = "cache")]
+    fn make_cache(&self, store: StoreConfig) -> Cache {
+        Cache::with_observer(CacheConfig::of_store(store), self.observer.clone())
     }
 
     /// What a breaker or a limit of this place is called.
@@ -94,7 +104,7 @@ impl Guards {
     /// The cache that this place puts its answers into: its own, or the channel's, which is made when it is first needed.
     #[cfg(feature = "cache")]
     pub(super) fn cache(&self, place: &str) -> Cache {
-        let make = || Cache::new(CacheConfig::of_store(StoreConfig::default()));
+        let make = || self.make_cache(StoreConfig::default());
         self.caches.get(place).unwrap_or_else(|| self.caches.get_or("", StoreConfig::default(), make))
     }
 }

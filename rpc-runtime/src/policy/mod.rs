@@ -22,6 +22,7 @@
 //!
 //! Each one sees what those on its right let through, and what is on its left sees one call:
 //!
+//! - **observe** is outermost: what it counts is what callers see;
 //! - **deadline** is outside of all that makes a call longer, so that its time is one for all attempts;
 //! - **cache** is outside of retry, so that an answer it has costs no attempt, and those who wait for the same answer share
 //!   the attempts too;
@@ -66,6 +67,7 @@ mod hedge;
 mod in_force;
 pub mod limit;
 mod maybe;
+mod observed;
 pub mod quota;
 mod retry;
 #[cfg(test)]
@@ -92,5 +94,6 @@ pub(crate) use dedup::{Dedup, OnceOnly};
 pub(crate) use hedge::Hedged;
 pub(crate) use in_force::InForce;
 pub(crate) use maybe::Maybe;
+pub(crate) use observed::Observed;
 pub(crate) use retry::Retried;
 pub(crate) use state::State;

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::call::SharedDice;
 use crate::limits;
+use crate::observe::{Added, Observer};
 use crate::policy::guards::Guards;
 use crate::policy::hedge::Latency;
 use crate::policy::retry::{Account, Purse};
@@ -22,15 +23,22 @@ pub(crate) struct State {
     pub(super) dice: SharedDice,
     pub(crate) guards: Guards,
     methods: RwLock<BTreeMap<Arc<str>, Arc<Record>>>,
+    /// Who hears of the channel.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl State {
     /// Of a channel to this address.
-    pub(crate) fn new(policies: &Policies, seed: u64, address: &Arc<str>) -> Self {
+    pub(crate) fn new(
+        policies: &Policies,
+        seed: u64,
+        address: &Arc<str>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
         let account = Arc::new(Account::new(policies.channel_budget()));
         let (further, dice, methods) = (RwLock::default(), SharedDice::new(seed), RwLock::default());
-        let guards = Guards::new(Arc::clone(address));
-        let state = Self { account, further, dice, guards, methods };
+        let guards = Guards::new(Arc::clone(address), observer.clone());
+        let state = Self { account, further, dice, guards, methods, observer };
         state.set(policies);
         state
     }
@@ -52,6 +60,13 @@ impl State {
     pub(crate) fn purse(&self, own: Option<&str>) -> Purse {
         let own = own.and_then(|name| self.further.read().get(name).cloned());
         Purse::new(Arc::clone(&self.account), own)
+    }
+
+    /// A call is sent once more.
+    pub(super) fn added(&self, what: Added) {
+        if let Some(observer) = &self.observer {
+            observer.attempt_added(what);
+        }
     }
 
     /// What is remembered of a method; `None` if there are too many.

@@ -79,7 +79,7 @@ impl Breaker {
         Self::with_observer(config, Some(observer))
     }
 
-    fn with_observer(config: BreakerConfig, observer: Option<Arc<dyn Observer>>) -> Self {
+    pub(crate) fn with_observer(config: BreakerConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let dice = SharedDice::new(config.seed.unwrap_or_else(roll));
         let name = config.name();
         let settings = Arc::new(Settings { config, dice, observer });

@@ -64,7 +64,7 @@ impl Cache {
         Self::with_observer(config, Some(observer))
     }
 
-    fn with_observer(config: CacheConfig, observer: Option<Arc<dyn Observer>>) -> Self {
+    pub(crate) fn with_observer(config: CacheConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let settings = config.store();
         let store = Store::new(settings.policy(), settings.bytes());
         let dice = SharedDice::new(settings.seed.unwrap_or_else(roll));

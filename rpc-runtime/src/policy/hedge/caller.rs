@@ -13,6 +13,7 @@ use tokio::time::Sleep;
 
 use crate::call::{Attempt, CallResult, Caller, Delivery, Hedge, Request, Response, RpcError};
 use crate::limits;
+use crate::observe::Added;
 use crate::policy::clock::now;
 use crate::policy::retry::{Failure, Purse};
 use crate::policy::state::{Record, State};
@@ -45,7 +46,8 @@ impl<C: Caller> Caller for Hedged<C> {
         let hedge = self.hedge.filter(|_| is_fit);
         let spare = hedge.and_then(|hedge| request.again().map(|request| (hedge, request)));
         let phase = Phase::New(request, spare);
-        HedgedCall { caller: self.inner.clone(), purse: self.purse.clone(), record, began: None, phase }
+        let (caller, purse, state) = (self.inner.clone(), self.purse.clone(), Arc::clone(&self.state));
+        HedgedCall { caller, purse, state, record, began: None, phase }
     }
 }
 
@@ -53,6 +55,7 @@ impl<C: Caller> Caller for Hedged<C> {
 pub(crate) struct HedgedCall<C: Caller> {
     caller: C,
     purse: Purse,
+    state: Arc<State>,
     record: Option<Arc<Record>>,
     /// When the first attempt was made.
     began: Option<Instant>,
@@ -113,6 +116,7 @@ impl<C: Caller> HedgedCall<C> {
         }
         let (mut request, number) = (spare.request, first.number + 1);
         request.set_attempt(number);
+        self.state.added(Added::Hedge);
         let future = self.caller.call(request);
         self.phase = Phase::Both([first, Running { future, number, since, is_hedge: true }]);
     }

@@ -57,7 +57,7 @@ impl Limit {
         Self::with_observer(config, Some(observer))
     }
 
-    fn with_observer(config: LimitConfig, observer: Option<Arc<dyn Observer>>) -> Self {
+    pub(crate) fn with_observer(config: LimitConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let (places, refused) = (Places::new(config.gate(now(), false)), AtomicU64::new(0));
         Self { inner: Arc::new(Inner { name: config.name(), places, refused, observer }) }
     }

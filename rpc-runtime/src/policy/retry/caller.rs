@@ -16,6 +16,7 @@ use crate::call::{
     Attempt, CallResult, Caller, Code, Deadline, Delivery, Request, Response, Retry, RpcError,
 };
 use crate::limits;
+use crate::observe::Added;
 use crate::policy::clock::now;
 use crate::policy::dedup;
 use crate::policy::retry::Purse;
@@ -172,6 +173,7 @@ impl<C: Caller> Trials<C> {
                     if self.attempt(began, decider).is_err() {
                         return Poll::Ready(self.finish(last, Why::Items));
                     }
+                    self.state.added(Added::Retry);
                 }
                 Phase::Over => return Poll::Pending,
             }
