@@ -87,13 +87,7 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
                 watched.end(if is_wrong { Told::Wrong(format!("{result:?}")) } else { Told::of(result) });
             }
         }
-        13..=16 => {
-            let watched = ledger.watch(FIRST, key, Kind::Read, Some(time));
-            let looking = look_up(client, ledger, dice, time);
-            if let Ok(told) = timeout(patience, looking).await {
-                watched.end(told);
-            }
-        }
+        13..=16 => look_up(client, ledger, dice, (key, time, patience)).await,
         _ => {
             let watched = ledger.watch(FIRST, key, Kind::Tell, Some(time));
             if let Ok(result) = timeout(patience, client.tell(key, pause).timeout(time)).await {
@@ -104,7 +98,13 @@ async fn one(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, key: u64) {
 }
 
 /// Looks one of a few things up, for one of a few callers; they all share what their channel keeps.
-async fn look_up(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, time: Duration) -> Told {
+async fn look_up(
+    client: &WorkClient,
+    ledger: &Ledger,
+    dice: &mut Dice,
+    (key, time, patience): (u64, Duration, Duration),
+) {
+    let watched = ledger.watch(FIRST, key, Kind::Read, Some(time));
     let (key, is_anew) = (dice.below(6), dice.chance(0.1));
     let caller = dice.pick(&["Ada", "Grace"]).copied().unwrap_or_default();
     let mut metadata = Metadata::new();
@@ -114,14 +114,12 @@ async fn look_up(client: &WorkClient, ledger: &Ledger, dice: &mut Dice, time: Du
     let options = CallOptions::new().timeout(time).with_metadata(&metadata);
     let options = if is_anew { options.anew() } else { options };
     let began = Instant::now();
-    let result = client.read(key).options(&options).await;
-    let reading = match &result {
-        Ok(reading) | Err(CallError::App(reading)) => reading.clone(),
-        Err(CallError::Rpc(_)) => return Told::of(result),
-    };
-    let (ended, is_error) = (Instant::now(), result.is_err());
-    ledger.note(Read { caller, key, is_anew, began, ended, is_error, reading });
-    Told::of(result)
+    let Ok(result) = timeout(patience, client.read(key).options(&options)).await else { return };
+    if let Ok(reading) | Err(CallError::App(reading)) = &result {
+        let (ended, is_error, reading) = (Instant::now(), result.is_err(), reading.clone());
+        ledger.note(Read { caller, key, is_anew, began, ended, is_error, reading });
+    }
+    watched.end(Told::of(result));
 }
 
 /// Mostly small; some go in parts, and some need a grant.

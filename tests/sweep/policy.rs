@@ -37,7 +37,9 @@ impl Kept {
         let ttl = Duration::from_millis(1 + dice.below(3_000));
         let kept = Self { ttl, errors: some(dice, 2_000), stale: some(dice, 8_000).unwrap_or_default() };
         let mut config = CacheConfig::new(kept.ttl).stale_if_error(kept.stale);
-        config = kept.errors.map_or(config.clone(), |errors| config.errors(errors));
+        if let Some(errors) = kept.errors {
+            config = config.errors(errors);
+        }
         // Whoever calls is told apart by a secret that nobody has named, or by what is named.
         config = match dice.below(3) {
             0 => config,
