@@ -153,7 +153,12 @@ impl Cluster {
 
     #[cold]
     fn nobody(&self) -> Found {
-        self.waiting.lock().why.clone().map_or(Found::NotYet, Found::None)
+        let waiting = self.waiting.lock();
+        // A list that has come since the look says why there is nobody, and is no longer why.
+        if !self.fleet.load().sites().is_empty() {
+            return Found::NotYet;
+        }
+        waiting.why.clone().map_or(Found::NotYet, Found::None)
     }
 
     /// A call that was under way at an endpoint has ended, and so many have failed there in a row.
