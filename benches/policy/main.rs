@@ -9,19 +9,21 @@
 
 use std::future::{Ready, ready};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
+use traitwire::observe::Counters;
 use traitwire::policy::breaker::{Breaker, BreakerConfig};
 use traitwire::policy::cache::{Cache, CacheConfig, CachePolicy};
 use traitwire::policy::limit::{Limit, LimitConfig};
 use traitwire::policy::shed::{Shed, ShedConfig};
 use traitwire::policy::{Policies, Policy};
 use traitwire::{
-    CallResult, Caller, Channel, Handler, HandlerFuture, Hedge, Keep, MethodDescriptor, Payload, Request,
-    Response, Retry, RpcError, Service, ServiceDescriptor,
+    CallResult, Caller, Channel, ChannelBuilder, Handler, HandlerFuture, Hedge, Keep, MethodDescriptor,
+    Payload, Request, Response, Retry, RpcError, Service, ServiceDescriptor,
 };
 use traitwire_allocations::{Counting, count, made};
 
@@ -95,7 +97,11 @@ fn through<C: Caller>(caller: &C) -> Price {
 
 /// Through a channel with this policy, to a service in this process.
 fn stacked(runtime: &Runtime, policy: Policy) -> Price {
-    let channel = Channel::builder().policies(Policies::new().everything(policy)).loopback(Bare);
+    through_channel(runtime, Channel::builder().policies(Policies::new().everything(policy)))
+}
+
+fn through_channel(runtime: &Runtime, builder: ChannelBuilder) -> Price {
+    let channel = builder.loopback(Bare);
     price(|_| {
         let call = channel.call(Request::new(READ, Payload::new(ARGUMENTS.to_vec())));
         Some(runtime.block_on(call))
@@ -125,16 +131,18 @@ fn cache(policy: CachePolicy, bytes: usize) -> Cache {
 type Row = (&'static str, bool, Price);
 
 /// The policies of a channel's own stack; whatever applies, a call has one box more.
-fn in_a_channel(runtime: &Runtime) -> [Row; 8] {
+fn in_a_channel(runtime: &Runtime) -> [Row; 9] {
     let with = |policy| stacked(runtime, policy);
     let (breaker, limit) = (BreakerConfig::new, || LimitConfig::concurrency(8));
     let kept = || CacheConfig::new(Duration::from_secs(3_600));
     let all = || Policy::new().retry(Retry::new()).hedge(Hedge::new()).breaker(breaker()).limit(limit());
+    let observed = Channel::builder().observer(Arc::new(Counters::new()));
     [
+        ("… observer", true, through_channel(runtime, observed)),
         ("… timeout", true, with(Policy::new().timeout(Duration::from_secs(5)))),
         ("… retry", true, with(Policy::new().retry(Retry::new()))),
         // A timer is made and dropped for each call.
-        ("… hedge", false, with(Policy::new().hedge(Hedge::after(Duration::from_secs(1))))),
+        ("… hedge", true, with(Policy::new().hedge(Hedge::after(Duration::from_secs(1))))),
         ("… breaker", true, with(Policy::new().breaker(breaker()))),
         ("… limit", true, with(Policy::new().limit(limit()))),
         ("… retry, hedge, breaker, limit", false, with(all())),
@@ -147,8 +155,7 @@ fn in_a_channel(runtime: &Runtime) -> [Row; 8] {
 fn tell(rows: &[Row], bare: Price) -> Vec<&'static str> {
     let mut dear = Vec::new();
     for &(name, is_fast, Price { time, allocations }) in rows {
-        let cheaper = if time < bare.time { "-" } else { "+" };
-        let added = format!("{cheaper}{:.0?}", time.abs_diff(bare.time));
+        let added = format!("{:+} ns", time.as_nanos() as i64 - bare.time.as_nanos() as i64);
         println!("{name:<34}{added:>10}{:>+14.1}", allocations - bare.allocations);
         if is_fast && time > bare.time + MOST {
             dear.push(name);
@@ -162,7 +169,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _entered = runtime.enter();
     count();
     let bare = through(&Bare);
-    println!("{:<34}{:>10}{:>14}", "without", format!("{:.0?}", bare.time), bare.allocations);
+    let plainly = |name, price: Price| {
+        println!("{name:<34}{:>10}{:>14}", format!("{} ns", price.time.as_nanos()), price.allocations);
+    };
+    plainly("without", bare);
 
     let breaker = || Breaker::new(BreakerConfig::new());
     let limit = |config| Limit::new(config);
@@ -194,7 +204,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     let mut dear = tell(&rows, bare);
     let plain = stacked(&runtime, Policy::new());
-    println!("{:<34}{:>10}{:>14}", "a channel without", format!("{:.0?}", plain.time), plain.allocations);
+    plainly("a channel without", plain);
     dear.extend(tell(&in_a_channel(&runtime), plain));
     if cfg!(debug_assertions) {
         println!("these times mean nothing: run it with --release");
