@@ -79,8 +79,18 @@ async fn client_prints(options: &[&str], lines: &str) -> (Vec<Value>, ExitStatus
 
 /// What the client prints on both streams with these options, and how it ends.
 async fn client_says(options: &[&str], lines: impl AsRef<[u8]>) -> (String, String, ExitStatus) {
+    client_says_where(&[], options, lines).await
+}
+
+/// The same with these in its environment.
+async fn client_says_where(
+    environment: &[(&str, &str)],
+    options: &[&str],
+    lines: impl AsRef<[u8]>,
+) -> (String, String, ExitStatus) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_conformance-client"))
         .args(options)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -441,5 +451,31 @@ async fn the_pair_speaks_tls_with_certificates_on_both_sides_and_a_token() {
     assert!(printed[0]["rpc_error"].to_string().contains("the call has no token"), "{printed:?}");
     let (printed, _) = client_prints(&["--connect", &server.uri, "--tls-ca", &ca], &lines).await;
     assert!(printed[0]["rpc_error"].to_string().contains("the server asks for a certificate"), "{printed:?}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn the_roots_of_the_machine_are_those_that_its_environment_names() {
+    let folder = std::env::temp_dir().join(format!("traitwire-{}-conformance-roots", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let ca = dev::Ca::new().unwrap();
+    ca.issue_to(&folder, "server", ["127.0.0.1"]).unwrap();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    std::fs::write(file("own"), ca.pem()).unwrap();
+    std::fs::write(file("other"), dev::Ca::new().unwrap().pem()).unwrap();
+    std::fs::write(file("nothing"), "").unwrap();
+    let (cert, key) = (file("server.pem"), file("server.key"));
+    let server = Server::start_at("tls://127.0.0.1:0", &["--tls-cert", &cert, "--tls-key", &key]).await;
+    let call = r#"{"id":1,"method":"add","args":[2,3]}"#;
+    for (roots, expected) in [
+        ("own", r#""ok":5"#),
+        ("other", "the server's certificate is refused: no trusted root leads to it"),
+        ("nothing", "this machine has no trusted roots"),
+    ] {
+        // Without a folder beside it: what is in the machine's own would count too.
+        let environment = [("SSL_CERT_FILE", &*file(roots)), ("SSL_CERT_DIR", "/nowhere")];
+        let (printed, _, _) = client_says_where(&environment, &["--connect", &server.uri], call).await;
+        assert!(printed.contains(expected), "{roots}: {printed}");
+    }
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -1,7 +1,5 @@
 //! Encryption, names and identities between two honest sides, and what they say when one of them speaks no TLS.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use traitwire::tls::{CertifiedKey, ClientTls, ServerTls, Tls, dev};
@@ -9,7 +7,7 @@ use traitwire::transport::Memory;
 use traitwire::{Channel, Code, Delivery, Server};
 
 use super::super::support::{Hand, call};
-use super::serving::{folder, serve};
+use super::serving::{folder, serve, within_a_second};
 
 async fn who(channel: &Channel) -> String {
     String::from_utf8(call(channel, "Hand.context", "").await.unwrap()).unwrap()
@@ -103,7 +101,7 @@ async fn a_plain_client_and_a_tls_server_tell_each_other_apart_within_a_second()
     let ca = dev::Ca::new().unwrap();
     let (uri, mut failed) = serve(ServerTls::new(ca.issue(["127.0.0.1"]).unwrap())).await;
     let plain = uri.replace("tls://", "tcp://");
-    let told = tokio::time::timeout(Duration::from_secs(1), async {
+    let told = within_a_second(async || {
         let channel = Channel::connect(&plain).await.unwrap();
         let error = call(&channel, "Hand.echo", "x").await.unwrap_err();
         assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::NotSent), "{error}");
@@ -114,8 +112,8 @@ async fn a_plain_client_and_a_tls_server_tell_each_other_apart_within_a_second()
             "{error}"
         );
         failed.recv().await.unwrap()
-    });
-    let told = told.await.expect("a second is enough");
+    })
+    .await;
     assert!(told.contains("the client does not speak TLS: it has to connect with `tls://`"), "{told}");
 }
 
@@ -125,11 +123,8 @@ async fn a_tls_client_and_a_plain_server_tell_each_other_apart_within_a_second()
     let uri = server.addresses()[0].replace("tcp://", "tls://");
     tokio::spawn(server.serve());
     let ca = dev::Ca::new().unwrap();
-    let connecting = Channel::builder().tls(ClientTls::new().roots(ca.roots())).connect(&uri);
-    let error = tokio::time::timeout(Duration::from_secs(1), connecting)
-        .await
-        .expect("a second is enough")
-        .unwrap_err();
+    let builder = Channel::builder().tls(ClientTls::new().roots(ca.roots()));
+    let error = within_a_second(async || builder.clone().connect(&uri).await.unwrap_err()).await;
     assert!(
         error.message().contains("the server does not speak TLS: connect to it with `tcp://`"),
         "{error}"

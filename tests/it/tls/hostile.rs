@@ -1,65 +1,14 @@
-//! What cuts, stalls and floods: between the two sides, and by strangers who never finish a handshake.
+//! What stalls and floods: strangers who never finish a handshake, or never begin one.
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 use traitwire::tls::{ClientTls, ServerTls, dev};
-use traitwire::{Channel, Code, Delivery, limits};
+use traitwire::{Channel, limits};
 
 use super::super::support::call;
-use super::serving::{Served, serve, serve_with};
-
-fn address(uri: &str) -> &str {
-    uri.trim_start_matches("tls://")
-}
-
-/// Passes one connection on until it is told to cut it: then both sides see an end that nobody has announced.
-async fn scissors(to: &str) -> (String, oneshot::Sender<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (uri, to) = (format!("tls://{}", listener.local_addr().unwrap()), address(to).to_owned());
-    let (cut, told) = oneshot::channel();
-    tokio::spawn(async move {
-        let (client, _) = listener.accept().await.unwrap();
-        let server = TcpStream::connect(to).await.unwrap();
-        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
-            (client.into_split(), server.into_split());
-        tokio::select! {
-            biased;
-            _ = told => {}
-            _ = copy(&mut from_client, &mut to_server) => {}
-            _ = copy(&mut from_server, &mut to_client) => {}
-        }
-        to_client.shutdown().await.unwrap();
-        to_server.shutdown().await.unwrap();
-        // Open still for reading, so that the kernel sends an end and no reset.
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        let _ = tokio::join!(from_client.read_to_end(&mut left), from_server.read_to_end(&mut right));
-    });
-    (uri, cut)
-}
-
-#[tokio::test]
-async fn a_connection_that_is_cut_is_an_error_and_not_an_end() {
-    let ca = dev::Ca::new().unwrap();
-    let (uri, _) = serve(ServerTls::new(ca.issue(["127.0.0.1"]).unwrap())).await;
-    let (through, cut) = scissors(&uri).await;
-    let channel = Channel::builder().tls(ClientTls::new().roots(ca.roots())).connect(&through).await.unwrap();
-    assert_eq!(call(&channel, "Hand.echo", "x").await.unwrap(), b"x");
-    let cutting = async {
-        // The server has the call when it has answered a later one.
-        assert_eq!(call(&channel, "Hand.echo", "y").await.unwrap(), b"y");
-        cut.send(()).unwrap();
-    };
-    let (ended, ()) = tokio::join!(call(&channel, "Hand.sleep", "60000"), cutting);
-    let error = ended.unwrap_err();
-    assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::Unknown), "{error}");
-    assert!(
-        error.message().contains("cut off: the server did not say that it ends (no close_notify)"),
-        "{error}"
-    );
-}
+use super::serving::{Served, address, serve, serve_with};
 
 #[tokio::test]
 async fn strangers_who_never_go_on_give_way_and_an_honest_client_notices_nothing() {

@@ -2,6 +2,7 @@
 
 mod bad_certificates;
 mod basics;
+mod forge;
 mod hostile;
 mod liars;
 mod openssl;
@@ -9,3 +10,5 @@ mod resumption;
 mod revocation;
 mod rotation;
 mod serving;
+mod truncation;
+mod versions;

@@ -1,7 +1,5 @@
 //! Certificates that are revoked before their time: lists of theirs CAs, replaced while a server serves.
 
-use std::process::Command;
-
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType,
@@ -204,49 +202,4 @@ async fn who_chooses_among_clients_and_asks_none_gets_no_server() {
         assert!(error.contains("add `require_clients` or `ask_clients`"), "{error}");
     }
     serve(tls.ask_clients(ca.roots()).only_clients(["spiffe://shop/3"]).revocation_lists(lists)).await;
-}
-
-#[tokio::test]
-async fn lists_that_openssl_makes_are_taken() {
-    let folder = folder("revocation-openssl");
-    let config =
-        "[ca]\ndefault_ca=c\n[c]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=30\ncrlnumber=number\n";
-    for (name, text) in [("config", config), ("index", ""), ("number", "01\n")] {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
-    let extensions = "subjectAltName=IP:127.0.0.1,URI:spiffe://shop/openssl\n";
-    std::fs::write(folder.join("extensions"), extensions).unwrap();
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout";
-    let signed = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile extensions";
-    let mut commands = vec![format!("req -x509 {key} ca.key -out ca.pem -days 30 -subj /CN=ca")];
-    for leaf in ["good", "lost"] {
-        commands.push(format!("req {key} {leaf}.key -out {leaf}.csr -subj /CN={leaf}"));
-        commands.push(format!("x509 -req -in {leaf}.csr {signed} -out {leaf}.pem"));
-    }
-    for rest in ["-revoke lost.pem", "-gencrl -out ca.crl"] {
-        commands.push(format!("ca -config config -keyfile ca.key -cert ca.pem {rest}"));
-    }
-    for arguments in commands {
-        let run = Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output();
-        let Ok(output) = run else {
-            assert!(std::env::var_os("TRAITWIRE_NO_SKIP").is_none(), "openssl is missing");
-            return println!("skipped: openssl is missing");
-        };
-        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    let file = |name: &str| folder.join(name);
-    let [good, lost] = ["good", "lost"]
-        .map(|name| CertifiedKey::files(file(&format!("{name}.pem")), file(&format!("{name}.key"))));
-    let roots = Roots::file(file("ca.pem"));
-    let tls = ServerTls::new(good.clone())
-        .require_clients(roots.clone())
-        .revocation_lists(RevocationLists::file(file("ca.crl")));
-    let (uri, mut failed) = serve(tls).await;
-    let client =
-        |own| Channel::builder().tls(ClientTls::new().roots(roots.clone()).certificate(own)).connect(&uri);
-    client(good).await.unwrap();
-    client(lost).await.unwrap_err();
-    let told = failed.recv().await.unwrap();
-    assert!(told.contains("the client's certificate is refused: it is revoked"), "{told}");
-    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use traitwire::observe::Observer;
 use traitwire::tls::ServerTls;
 use traitwire::{
@@ -69,4 +71,19 @@ pub(super) fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("traitwire-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
+}
+
+pub(super) fn address(uri: &str) -> &str {
+    uri.trim_start_matches("tls://")
+}
+
+/// Whatever it is, a second is enough for it. A machine that is busy with other things has three tries: what waits for a
+/// timeout waits for it each time.
+pub(super) async fn within_a_second<T>(mut what: impl AsyncFnMut() -> T) -> T {
+    for _ in 0..2 {
+        if let Ok(done) = timeout(Duration::from_secs(1), what()).await {
+            return done;
+        }
+    }
+    timeout(Duration::from_secs(1), what()).await.expect("a second is enough")
 }

@@ -99,10 +99,13 @@ fn of(side: Side, error: &Error) -> String {
             Side::Server => "the client does not speak TLS: it has to connect with `tls://`".to_owned(),
         },
         Error::InvalidMessage(fault) => format!("the {peer} does not speak TLS, or breaks it: {fault:?}"),
+        // Clients of TLS 1.1 and before name no algorithms for signatures, and that is seen first.
         Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired)
+        | Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)
         | Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic)
         | Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
         | Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+        | Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered)
         | Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled) => {
             format!(
                 "the {peer} has no version of TLS in common with this side: `allow_tls12` adds TLS 1.2 here"
