@@ -5,13 +5,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use traitwire::observe::Counters;
 use traitwire::policy::access::{Authenticate, Authorize, Rules, StaticTokens, TokenRejected, TokenVerifier};
+use traitwire::policy::quota::{Quota, Quotas};
 use traitwire::tls::{ClientTls, ServerTls, dev};
 use traitwire::{
     CallOptions, Caller, Channel, Code, Context, Delivery, Handler, HandlerFuture, Identity, Payload,
     Request, Response, RpcError, Server, ServerBuilder, Token, TokenSource,
 };
 
-use super::support::{Hand, Ledger, call, request, socket_path};
+use super::support::{Hand, Ledger, call, request, socket_path, until};
 
 const SECRET: &str = "k3WTpUQ0-canary";
 
@@ -306,4 +307,97 @@ async fn nobody_gets_as_far_as_the_rules_where_that_may_be() {
     let needs_none = "it has no token, and needs none here";
     assert_eq!(reasons[..4], [needs_none, needs_none, "its token is taken", "its token is taken"]);
     assert_eq!(reasons.len(), 5);
+}
+
+#[tokio::test]
+async fn a_certificate_says_who_calls_to_every_layer() {
+    let ca = dev::Ca::new().unwrap();
+    let tls = ServerTls::new(ca.issue(["127.0.0.1"]).unwrap()).ask_clients(ca.roots());
+    let rules = Rules::new()
+        .allow("Hand.*", ["spiffe://shop/tills/*", "user:ada"])
+        .and_then(|rules| rules.deny("Hand.fail", ["spiffe://shop/tills/7"]))
+        .unwrap();
+    let quotas =
+        Quotas::new(Quota::in_flight(1)).except(["spiffe://shop/tills/7"], Quota::in_flight(2)).unwrap();
+    let (authorize, layer) = (Authorize::new(rules), quotas.layer());
+    let (uri, ledger, counters) = serve("tls://127.0.0.1:0", |builder| {
+        let builder = builder.tls(tls).layer(layer).layer(move |inner| authorize.around(inner));
+        builder.layer(|inner| Authenticate::by(tokens()).or_by_connection().around(inner))
+    })
+    .await;
+    let builder = Channel::builder().tls(ClientTls::new().roots(ca.roots()));
+    let of = async |name: &str| {
+        let tls = ClientTls::new().roots(ca.roots()).certificate(ca.issue([name]).unwrap());
+        Channel::builder().tls(tls).connect(&uri).await.unwrap()
+    };
+    let (seven, eight) = (of("spiffe://shop/tills/7").await, of("spiffe://shop/tills/8").await);
+    assert_eq!(who(&seven).await.unwrap(), "spiffe://shop/tills/7");
+    denied(&call(&seven, "Hand.fail", "").await.unwrap_err(), Code::PERMISSION_DENIED);
+    let basket = of("spiffe://shop/basket").await;
+    let error = who(&basket).await.unwrap_err();
+    denied(&error, Code::PERMISSION_DENIED);
+    assert!(error.message().contains("spiffe://shop/basket may not call `Hand.context`"), "{error}");
+    // Who shows neither a certificate nor a token is nobody; a token goes before a certificate.
+    denied(&who(&builder.clone().connect(&uri).await.unwrap()).await.unwrap_err(), Code::UNAUTHENTICATED);
+    let ada = CallOptions::new().token(&token(SECRET));
+    let told = basket.call(request("Hand.context", "").with_options(&ada)).await.unwrap();
+    assert_eq!(told.body().bytes(), b"user:ada");
+    assert_eq!(counters.snapshot().refused["denied"], 3);
+
+    // Each certificate has a quota of its own, whatever connection it comes by.
+    let before = ledger.counts().0;
+    let sleeping = [&seven, &seven, &eight].map(|channel| {
+        let channel = channel.clone();
+        tokio::spawn(async move { call(&channel, "Hand.sleep", "60000").await })
+    });
+    until("all three sleep", || ledger.counts().0 == before + 3).await;
+    for channel in [&of("spiffe://shop/tills/7").await, &eight] {
+        let error = call(channel, "Hand.echo", "x").await.unwrap_err();
+        assert_eq!(
+            (error.code(), error.delivery()),
+            (Code::RESOURCE_EXHAUSTED, Delivery::Refused),
+            "{error}"
+        );
+        assert!(error.message().starts_with("the quota is used up: spiffe://shop/tills/"), "{error}");
+    }
+    assert_eq!(quotas.snapshot().refused, 2);
+    sleeping.iter().for_each(tokio::task::JoinHandle::abort);
+    until("they are stopped", || ledger.counts().2 == 3).await;
+    assert_eq!(call(&eight, "Hand.echo", "x").await.unwrap(), b"x");
+}
+
+/// Notes the lengths of what it is asked about, and takes all of it.
+#[derive(Clone, Default)]
+struct Lengths(Arc<Mutex<Vec<usize>>>);
+
+#[async_trait::async_trait]
+impl TokenVerifier for Lengths {
+    async fn verify(&self, token: &str) -> Result<Identity, TokenRejected> {
+        self.0.lock().push(token.len());
+        Ok(Identity::new(["user:ada"]))
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_no_token_reaches_no_verifier() {
+    let verifier = Lengths::default();
+    let authenticate = Authenticate::by(verifier.clone()).or_nobody();
+    let (uri, ledger, _) =
+        serve("mem://access-lengths", |builder| builder.layer(move |inner| authenticate.around(inner))).await;
+    let channel = Channel::connect(&uri).await.unwrap();
+    let with = async |length: usize| {
+        let options = CallOptions::new().metadata("authorization", format!("Bearer {}", "x".repeat(length)));
+        channel.call(request("Hand.echo", "x").with_options(&options)).await
+    };
+    for length in [1, 8_192] {
+        with(length).await.unwrap();
+    }
+    for length in [0, 8_193, 12_000] {
+        let error = with(length).await.unwrap_err();
+        denied(&error, Code::UNAUTHENTICATED);
+        let words = format!("the token has {length} bytes, where it may have 1 to 8192");
+        assert!(error.message().contains(&words), "{error}");
+    }
+    assert_eq!(*verifier.0.lock(), [1, 8_192]);
+    assert_eq!(ledger.counts().0, 2, "no other handler was started");
 }

@@ -95,8 +95,10 @@ impl<H: Handler> Handler for Authenticated<H> {
             let why = "the call has no token (metadata `authorization`: `Bearer …`)";
             return HandlerFuture::ready(Err(self.rules.refuse(&request, why)));
         };
-        if token.len() > limits::TOKEN {
-            let why = format!("the token has {} bytes, of {} at most", token.len(), limits::TOKEN);
+        // What can be no token reaches no verifier.
+        if token.is_empty() || token.len() > limits::TOKEN {
+            let why =
+                format!("the token has {} bytes, where it may have 1 to {}", token.len(), limits::TOKEN);
             return HandlerFuture::ready(Err(self.rules.refuse(&request, &why)));
         }
         let (token, rules, inner) = (token.to_owned(), self.rules.clone(), Arc::clone(&self.inner));

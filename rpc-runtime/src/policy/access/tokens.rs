@@ -11,7 +11,7 @@ use crate::call::{Identity, Token};
 /// Says whose a token is: a table, a signature, or somebody who is asked.
 #[async_trait]
 pub trait TokenVerifier: Send + Sync + 'static {
-    /// Who has this token. It is the caller's word: up to 8,192 bytes of any text.
+    /// Who has this token. It is the caller's word: 1 to 8,192 bytes of any text.
     async fn verify(&self, token: &str) -> Result<Identity, TokenRejected>;
 }
 
@@ -43,9 +43,9 @@ impl std::error::Error for TokenRejected {}
 
 /// Tokens that are known from the start, each with its owner.
 ///
-/// A token is compared with every one of them, each comparison to its end, so that the time it takes tells nothing of
-/// their bytes. It tells their lengths: make them equally long. Ten of 32 bytes take less than a microsecond; for
-/// thousands use a verifier that looks up a digest.
+/// A token is compared with every one of them, each comparison to the length of the longest, so that the time it takes tells
+/// nothing of their bytes nor of the length of any but that one. Ten of 32 bytes take less than a microsecond; for thousands
+/// use a verifier that looks up a digest.
 #[derive(Clone, Default)]
 pub struct StaticTokens {
     owners: Vec<(Token, Identity)>,
@@ -68,9 +68,13 @@ impl StaticTokens {
 #[async_trait]
 impl TokenVerifier for StaticTokens {
     async fn verify(&self, token: &str) -> Result<Identity, TokenRejected> {
+        let longest = self.owners.iter().map(|(known, _)| known.reveal().len()).max().unwrap_or(0);
+        let (mut given, mut compared) = (vec![0; longest], vec![0; longest]);
+        fill(&mut given, token);
         let (mut found, mut owner) = (Choice::from(0), 0);
         for (at, (known, _)) in (0_u64..).zip(&self.owners) {
-            let same = known.reveal().as_bytes().ct_eq(token.as_bytes());
+            fill(&mut compared, known.reveal());
+            let same = compared.ct_eq(&given) & known.reveal().len().ct_eq(&token.len());
             owner.conditional_assign(&at, same);
             found |= same;
         }
@@ -78,6 +82,13 @@ impl TokenVerifier for StaticTokens {
         let owner = owner.and_then(|at| self.owners.get(at));
         owner.map(|(_, owner)| owner.clone()).ok_or_else(|| TokenRejected::new("the token is not known here"))
     }
+}
+
+/// As much of the text as has room, and zeros.
+fn fill(buffer: &mut [u8], text: &str) {
+    let length = text.len().min(buffer.len());
+    buffer[..length].copy_from_slice(&text.as_bytes()[..length]);
+    buffer[length..].fill(0);
 }
 
 impl fmt::Debug for StaticTokens {
@@ -95,12 +106,26 @@ mod tests {
         let token = |text: &str| Token::new(text).unwrap();
         let tokens = StaticTokens::new()
             .with(&token("secret-of-ada"), Identity::new(["user:ada"]))
-            .with(&token("secret-of-bob"), Identity::new(["user:bob"]));
+            .with(&token("secret-of-bob"), Identity::new(["user:bob"]))
+            .with(&token("long-secret-of-eve"), Identity::new(["user:eve"]))
+            .with(&token("s"), Identity::new(["user:s"]));
         assert!(tokens.verify("secret-of-ada").await.unwrap().is("user:ada"));
+        assert!(tokens.verify("long-secret-of-eve").await.unwrap().is("user:eve"));
+        assert!(tokens.verify("s").await.unwrap().is("user:s"));
         assert!(tokens.verify("secret-of-bob").await.unwrap().is("user:bob"));
-        for wrong in
-            ["", "secret-of-ad", "secret-of-adaa", "secret-of-adb", "SECRET-OF-ADA", "secret-of-ada\n"]
-        {
+        for wrong in [
+            "",
+            "secret-of-ad",
+            "secret-of-adaa",
+            "secret-of-adb",
+            "SECRET-OF-ADA",
+            "secret-of-ada\n",
+            // As long as the padding of a shorter one, and as the beginning of a longer one.
+            "secret-of-ada\0\0\0\0\0",
+            "s\0",
+            "\0",
+            "long-secret-of-eve-and-more",
+        ] {
             assert!(tokens.verify(wrong).await.is_err(), "{wrong}");
         }
         assert!(StaticTokens::new().verify("").await.is_err());
