@@ -1,6 +1,6 @@
-//! `conformance-client --connect URI [--policy FILE.toml] [--tls-ca FILE] [--client-cert FILE --client-key FILE] [--token TOKEN]`:
+//! `conformance-client --connect URI… [--policy FILE.toml] [--tls-ca FILE] [--client-cert FILE --client-key FILE] [--token TOKEN]`:
 //! reads one call a line as JSON, starts each at once, and prints one line as each ends, before it one for each item of a
-//! stream. Serves `Callback` on the same connection. Leaves with 0 when the input ends and all calls have ended, with 2 if
+//! stream. With more than one `--connect`, a call's `"to"` says which it goes to: 0 for the first, as without it. Serves `Callback` on the same connection. Leaves with 0 when the input ends and all calls have ended, with 2 if
 //! a line or the file could not be read.
 #![expect(clippy::print_stderr, reason = "a program that talks on its standard streams")]
 
@@ -24,8 +24,8 @@ use traitwire_tests::{
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let channel = match channel(&arguments) {
-        Ok(channel) => channel,
+    let channels = match channels(&arguments) {
+        Ok(channels) => channels,
         Err(mistake) => return usage(&mistake),
     };
     let mut input = BufReader::new(tokio::io::stdin());
@@ -36,8 +36,8 @@ async fn main() -> ExitCode {
     while let Ok(1..) = input.read_until(b'\n', &mut line).await {
         let read = serde_json::from_slice::<Line>(&line).map_err(|error| error.to_string());
         line.clear();
-        match read.and_then(Line::prepare) {
-            Ok(call) => drop(calls.spawn(call.run(channel.clone()))),
+        match read.and_then(|line| line.prepare(&channels)) {
+            Ok(call) => drop(calls.spawn(call.run())),
             Err(mistake) => {
                 all_read = false;
                 print(&json!({ "id": null, "bad_input": mistake }));
@@ -48,12 +48,13 @@ async fn main() -> ExitCode {
     if all_read { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-fn channel(arguments: &[String]) -> Result<Channel, String> {
-    let (mut uri, mut policies, mut tls, mut token) = (None, Policies::new(), TlsOptions::default(), None);
+fn channels(arguments: &[String]) -> Result<Vec<Channel>, String> {
+    let (mut uris, mut policies, mut tls, mut token) =
+        (Vec::new(), Policies::new(), TlsOptions::default(), None);
     for pair in arguments.chunks(2) {
         let [option, value] = pair else { return Err(format!("`{}` wants a value", pair[0])) };
         match option.as_str() {
-            "--connect" => uri = Some(value),
+            "--connect" => uris.push(value),
             "--policy" => policies = Policies::load(value).map_err(|error| format!("{value}: {error}"))?,
             "--token" => token = Some(Token::new(value).map_err(|error| error.to_string())?),
             _ if tls.take(option, value) => {}
@@ -65,12 +66,16 @@ fn channel(arguments: &[String]) -> Result<Channel, String> {
     if let Some(token) = token {
         builder = builder.token(token);
     }
-    builder.lazy(uri.ok_or("`--connect` is missing")?).map_err(|error| error.message().to_owned())
+    if uris.is_empty() {
+        return Err("`--connect` is missing".to_owned());
+    }
+    let channels = uris.into_iter().map(|uri| builder.clone().lazy(uri)).collect::<Result<_, _>>();
+    channels.map_err(|error| error.message().to_owned())
 }
 
 fn usage(mistake: &str) -> ExitCode {
     eprintln!("conformance-client: {mistake}");
-    eprintln!("usage: conformance-client --connect URI [--policy FILE.toml] [--token TOKEN]");
+    eprintln!("usage: conformance-client --connect URI... [--policy FILE.toml] [--token TOKEN]");
     eprintln!("       {}", TlsOptions::USAGE);
     ExitCode::from(2)
 }
@@ -97,18 +102,23 @@ struct Line {
     timeout_ms: Option<u64>,
     cancel_after_ms: Option<u64>,
     metadata: Option<Json>,
+    /// Which `--connect`.
+    #[serde(default)]
+    to: usize,
 }
 
 /// A call ready to be made.
 struct Prepared {
     id: Json,
+    channel: Channel,
     call: Dynamic,
     cancel_after: Option<Duration>,
     read_delay: Duration,
 }
 
 impl Line {
-    fn prepare(self) -> Result<Prepared, String> {
+    fn prepare(self, channels: &[Channel]) -> Result<Prepared, String> {
+        let channel = channels.get(self.to).ok_or_else(|| format!("there is no `--connect` {}", self.to))?;
         let packed = |values: &[Json]| values.iter().map(from_json).collect::<Result<Vec<_>, _>>();
         let (arguments, input) = (packed(&self.args)?, self.input.as_deref().map(packed).transpose()?);
         let mut options = CallOptions::new();
@@ -121,19 +131,19 @@ impl Line {
         let call = Dynamic::new(&self.method, &arguments, input.as_deref(), options);
         let cancel_after = self.cancel_after_ms.map(Duration::from_millis);
         let read_delay = Duration::from_millis(self.read_delay_ms.unwrap_or(0));
-        Ok(Prepared { id: self.id, call, cancel_after, read_delay })
+        Ok(Prepared { id: self.id, channel: channel.clone(), call, cancel_after, read_delay })
     }
 }
 
 impl Prepared {
-    async fn run(self, channel: Channel) {
+    async fn run(self) {
         let began = Instant::now();
         let mut items = self.call.is_stream().then_some(0);
         let call = async {
             match &mut items {
-                None => self.call.call(&channel).await,
+                None => self.call.call(&self.channel).await,
                 Some(count) => {
-                    let items = self.call.open(&channel).await?;
+                    let items = self.call.open(&self.channel).await?;
                     read_all(items, &self.id, self.read_delay, count).await?;
                     Ok(rmpv::Value::Nil)
                 }

@@ -3,18 +3,13 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::bytes::{self, CALL, ERROR, GOAWAY, REPLY};
-use crate::honest::{Honest, Story};
+use crate::honest::{HONEST, Honest, Latencies, Story};
 use crate::peer::{PATIENCE, Peer};
 use crate::server::Server;
-
-/// The longest that a call of the honest client may take beside an attack. A machine that is busy with other things has
-/// its share in it; a call that waits for the attack to end, or for a timeout, takes longer.
-const HONEST: Duration = Duration::from_secs(4);
 
 /// What a hostile peer does.
 #[derive(Debug)]
@@ -120,15 +115,16 @@ pub(crate) fn attack(limits: &[&str], cases: Vec<Case>) {
 /// The same where the server is there.
 pub(crate) fn attack_server(server: &Server, cases: Vec<Case>) {
     let honest = Honest::call(&server.address);
-    let mut broken = Vec::new();
+    let (mut broken, mut latencies) = (Vec::new(), Latencies::default());
     let count = cases.len();
     for case in cases {
         let (name, fault) = (case.name, case.fault);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| make(server, &honest, case))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| make(server, &honest, case, &mut latencies))) {
             broken.push(format!("{fault} {name}: {}", words(&*panic)));
         }
     }
     assert!(broken.is_empty(), "{} of {count} cases:\n{}", broken.len(), broken.join("\n"));
+    latencies.judge();
 }
 
 pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
@@ -136,8 +132,16 @@ pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?")
 }
 
-fn make(server: &Server, honest: &Honest, case: Case) {
-    let before = at_rest(honest);
+/// Calls of the honest client before each attack.
+const CALM: usize = 5;
+
+fn make(server: &Server, honest: &Honest, case: Case, latencies: &mut Latencies) {
+    let mut before = at_rest(honest);
+    let enough = latencies.calm.len() + CALM;
+    while latencies.calm.len() < enough {
+        before = honest.story();
+        latencies.calm.append(&mut before.took);
+    }
     let began = Instant::now();
     server.program.forget_peak();
     let resident = server.program.resident();
@@ -158,13 +162,12 @@ fn make(server: &Server, honest: &Honest, case: Case) {
     let took = began.elapsed();
     let story = at_rest(honest);
     assert!(story.failures.is_empty(), "the honest client: {:?}", story.failures);
-    assert!(story.longest < HONEST, "the honest client waited {:?}", story.longest);
+    let longest = story.took.iter().max().copied().unwrap_or_default();
+    assert!(longest < HONEST, "the honest client waited {longest:?}");
+    latencies.beside.extend(story.took);
     let grown = server.program.peak().saturating_sub(resident) / 1024;
     // Seen with `--nocapture`.
-    println!(
-        "{:4} {:60} {took:8.1?}, honest calls {:8.1?}, {grown} MiB",
-        case.fault, case.name, story.longest
-    );
+    println!("{:4} {:60} {took:8.1?}, honest calls {:8.1?}, {grown} MiB", case.fault, case.name, longest);
     assert!(grown <= case.memory, "it grew by {grown} MiB, where {} are allowed", case.memory);
     for (why, count) in &story.counts.refused {
         let earlier = before.counts.refused.get(why).copied().unwrap_or(0);
@@ -224,15 +227,15 @@ pub(crate) fn still_carries_calls(peer: &mut Peer, id: u32) {
 /// What the honest client has to tell once nobody else has a connection and nothing is at work.
 fn at_rest(honest: &Honest) -> Story {
     let began = Instant::now();
-    let mut longest = Duration::ZERO;
+    let mut took = Vec::new();
     loop {
         let mut story = honest.story();
-        longest = longest.max(story.longest);
+        took.append(&mut story.took);
         let counts = &story.counts;
         if (counts.connections, counts.in_flight) == (1, 1) {
             let ended = counts.finished + counts.cancelled + counts.panicked;
             assert_eq!(counts.started, ended + 1, "each handler that was started has ended: {counts:?}");
-            story.longest = longest;
+            story.took = took;
             return story;
         }
         assert!(began.elapsed() < PATIENCE, "it does not come to rest: {counts:?}");

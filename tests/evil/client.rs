@@ -1,24 +1,27 @@
-//! An evil server and a real client in a process of its own: what each call ends with, and what is known of it.
+//! An evil server and a real client in a process of its own: what each call ends with, what is known of it, what the evil one
+//! hears, and that calls of the same process to an honest server notice nothing.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::bytes::{
-    CALL, CANCEL, EAGER, ERROR, HELLO, ITEM, LONGEST, MORE, NIL, OPEN, PREFACE, REPLY, array, bare, bin,
-    call, credit, end, frame, goaway, greeting, item, joined, map, name, ping, text, uint,
+    CALL, CANCEL, EAGER, ERROR, GOAWAY, HELLO, ITEM, LONGEST, MORE, NIL, OPEN, PREFACE, REPLY, array, bare,
+    bin, call, credit, end, frame, goaway, greeting, item, joined, map, name, ping, text, uint,
 };
-use crate::peer::Peer;
-use crate::server::Program;
+use crate::honest::{HONEST, Latencies};
+use crate::peer::{PATIENCE, Peer};
+use crate::server::{Program, Server};
 
 use Ends::{Failed, Well};
+use Parting::{Closed, Kept, Own, Told};
 
 /// What the evil server does on each connection.
 enum Deed {
@@ -39,6 +42,20 @@ struct Case {
     /// The line that says which call is made.
     method: &'static str,
     ends: Ends,
+    parting: Parting,
+}
+
+/// What becomes of the connection, for the evil one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Parting {
+    /// It is told this code, and then closed.
+    Told(u64),
+    /// It is closed. What it is told may be lost, when the kernel resets a connection that has more to say.
+    Closed,
+    /// It stays until the client leaves.
+    Kept,
+    /// It is the evil one who ends it.
+    Own,
 }
 
 /// How the call ends.
@@ -53,16 +70,20 @@ const ADD: &str = r#""method":"add","args":[2,3]"#;
 const ECHO: &str = r#""method":"echo","args":[{"bytes":"aGVsbG8="}]"#;
 const GENERATE: &str = r#""method":"generate","args":[3,1]"#;
 
-/// The time that each call has.
-const TIMEOUT: Duration = Duration::from_millis(1_500);
+/// The time that a call has which nothing else ends.
+const SHORT: Duration = Duration::from_millis(1_500);
+/// The time that the others have: it is no matter.
+const LONG: Duration = Duration::from_secs(20);
 
 fn case(name: &'static str, fault: &'static str, deed: Deed, ends: Ends) -> Case {
-    Case { name, fault, deed, method: ADD, ends }
+    let parting = if matches!(deed, Deed::AnswersAndCloses(_)) { Own } else { Kept };
+    Case { name, fault, deed, method: ADD, ends, parting }
 }
 
 /// An answer that breaks the protocol: the connection is lost, and what became of the call is not known.
 fn fatal(name: &'static str, fault: &'static str, answer: Vec<u8>, words: &'static str) -> Case {
-    case(name, fault, Deed::Answers(answer), Failed("unavailable", "unknown", words))
+    let ends = Failed("unavailable", "unknown", words);
+    Case { parting: Told(13), ..case(name, fault, Deed::Answers(answer), ends) }
 }
 
 /// The same for a call with a stream.
@@ -73,10 +94,8 @@ fn fatal_stream(
     answer: Vec<u8>,
     words: &'static str,
 ) -> Case {
-    Case {
-        method: GENERATE,
-        ..case(name, fault, Deed::Answers(answer), Failed("unavailable", delivery, words))
-    }
+    let ends = Failed("unavailable", delivery, words);
+    Case { method: GENERATE, parting: Told(13), ..case(name, fault, Deed::Answers(answer), ends) }
 }
 
 fn reply(id: u32, body: &[u8]) -> Vec<u8> {
@@ -88,18 +107,19 @@ fn error(flags: u8, code: u64, words: &str) -> Vec<u8> {
 }
 
 fn greetings() -> Vec<Case> {
-    let says = |name, fault, said: &[u8]| {
-        case(name, fault, Deed::Says(said.to_vec()), Failed("unavailable", "not_sent", "connection"))
+    let says = |name, fault, code, said: &[u8]| {
+        let ends = Failed("unavailable", "not_sent", "connection");
+        Case { parting: Told(code), ..case(name, fault, Deed::Says(said.to_vec()), ends) }
     };
     let hello = |body: &[u8]| joined([&PREFACE[..], &frame(HELLO, 0, 0, body)]);
     vec![
-        says("HTTP", "W1", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        says("a TLS alert", "W1", &[0x15, 3, 1, 0, 2, 2, 40]),
-        says("version 2", "W1", b"\xc1RPC\x02"),
-        says("a frame before HELLO", "W13", &joined([&PREFACE[..], &ping(1)])),
-        says("a HELLO that is no map", "W10", &hello(&[0x90])),
-        says("a HELLO of 2^32 - 1 entries", "W8", &hello(&[0xdf, 255, 255, 255, 255])),
-        says("a frame too long", "W3", &joined([&PREFACE[..], &(LONGEST + 1).to_be_bytes()])),
+        says("HTTP", "W1", 12, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        says("a TLS alert", "W1", 12, &[0x15, 3, 1, 0, 2, 2, 40]),
+        says("version 2", "W1", 12, b"\xc1RPC\x02"),
+        says("a frame before HELLO", "W13", 13, &joined([&PREFACE[..], &ping(1)])),
+        says("a HELLO that is no map", "W10", 13, &hello(&[0x90])),
+        says("a HELLO of 2^32 - 1 entries", "W8", 13, &hello(&[0xdf, 255, 255, 255, 255])),
+        says("a frame too long", "W3", 13, &joined([&PREFACE[..], &(LONGEST + 1).to_be_bytes()])),
         // Calls wait for a HELLO under their own time.
         case("silence", "P10", Deed::Says(vec![]), Failed("deadline_exceeded", "not_sent", "")),
         case(
@@ -139,7 +159,7 @@ fn answers() -> Vec<Case> {
         fatal("an answer with a flag of no version", "W12", frame(REPLY, 0x80, 1, [NIL, 5]), "flags 0x80"),
         fatal("a second HELLO", "W13", frame(HELLO, 0, 0, [0x80]), "a second HELLO"),
         fatal("a length of 0", "W3", vec![0; 4], "length 0"),
-        fatal("an unknown kind", "W12", bare(0x3f, 0), "kind 0x3f"),
+        Case { parting: Told(12), ..fatal("an unknown kind", "W12", bare(0x3f, 0), "kind 0x3f") },
         ends("kinds that are skipped", "W12", joined([bare(0x80, 9), reply(1, &[5])]), Well("5")),
         fatal("an error of two minds", "W12", frame(ERROR, 0x0c, 1, [1, 0xa0, NIL]), "flags 0x0c"),
         fatal("a code beyond u16", "W10", error(0, 1 << 16, "x"), "error code"),
@@ -285,12 +305,15 @@ fn endings() -> Vec<Case> {
             error(8, 14, "busy"),
             Failed("unavailable", "refused", "busy"),
         ),
-        case(
-            "a GOAWAY below all ids, and silence",
-            "W13",
-            Deed::Answers(goaway(0, 0)),
-            Failed("unavailable", "refused", "draining"),
-        ),
+        Case {
+            parting: Closed,
+            ..case(
+                "a GOAWAY below all ids, and silence",
+                "W13",
+                Deed::Answers(goaway(0, 0)),
+                Failed("unavailable", "refused", "draining"),
+            )
+        },
     ]
 }
 
@@ -298,15 +321,15 @@ fn endings() -> Vec<Case> {
 fn floods() -> Vec<Case> {
     fn until_gone(peer: &mut Peer, said: &[u8]) {
         peer.hear_kind(CALL);
-        for _ in 0..100_000 {
-            if !peer.say(said) {
-                return;
-            }
+        // Who is told to go is read on for a second, so that it hears why.
+        let began = Instant::now();
+        while peer.say(said) {
+            assert!(began.elapsed() < PATIENCE, "nobody stops it");
         }
-        panic!("nobody stops it");
     }
     let flood = |name, fault, script, words| {
-        case(name, fault, Deed::Script(script), Failed("unavailable", "unknown", words))
+        let ends = Failed("unavailable", "unknown", words);
+        Case { parting: Closed, ..case(name, fault, Deed::Script(script), ends) }
     };
     vec![
         flood("pings at line rate", "A4", |peer| until_gone(peer, &ping(1).repeat(100)), "unanswered pings"),
@@ -327,13 +350,8 @@ fn floods() -> Vec<Case> {
             "A12",
             |peer| {
                 peer.hear_kind(CALL);
-                for nth in 1..1_000 {
-                    let ids = (1_000 * nth..1_000 * (nth + 1)).map(|id| 2 * id);
-                    if !peer.say(&joined(ids.map(|id| call(id, "nothing", &[0x90])))) {
-                        return;
-                    }
-                }
-                panic!("nobody stops it");
+                let mut ids = (1_000..).map(|id| 2 * id);
+                while peer.say(&joined(ids.by_ref().take(1_000).map(|id| call(id, "nothing", &[0x90])))) {}
             },
             "more than 1024 calls",
         ),
@@ -393,47 +411,44 @@ fn drops() -> Vec<Case> {
 /// A server for one client.
 struct Evil {
     address: String,
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    parted: mpsc::Receiver<Parted>,
+}
+
+/// How its first connection has ended.
+struct Parted {
+    told: Option<u64>,
+    at: Instant,
 }
 
 impl Evil {
     fn listen(deed: Deed) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let over = Arc::new(AtomicBool::new(false));
-        let done = Arc::clone(&over);
-        let thread = std::thread::spawn(move || {
-            let mut peers = Vec::new();
+        let (tell, parted) = mpsc::channel();
+        // It ends with the process: nobody connects any more when the client is gone.
+        std::thread::spawn(move || {
+            let (deed, mut tell) = (Arc::new(deed), Some(tell));
             while let Ok((socket, _)) = listener.accept() {
-                if done.load(Ordering::SeqCst) {
-                    return;
-                }
-                let mut peer = Peer::of(socket);
-                deed.done_to(&mut peer);
-                // Those that are not closed by now are kept open.
-                if !matches!(deed, Deed::AnswersAndCloses(_)) {
-                    peers.push(peer);
-                }
+                // Only of the first one it is told. A client that comes again is treated as badly.
+                let (deed, tell) = (Arc::clone(&deed), tell.take());
+                std::thread::spawn(move || {
+                    let mut peer = Peer::of(socket);
+                    let told = deed.done_to(&mut peer);
+                    let _ = tell.map(|tell| tell.send(Parted { told, at: Instant::now() }));
+                });
             }
         });
-        Self { address, over, thread: Some(thread) }
-    }
-}
-
-impl Drop for Evil {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        drop(Peer::stranger(&self.address));
-        let _ = self.thread.take().map(JoinHandle::join);
+        Self { address, parted }
     }
 }
 
 impl Deed {
-    fn done_to(&self, peer: &mut Peer) {
+    /// Does it, and reads on to the end: the code of the GOAWAY that comes.
+    fn done_to(&self, peer: &mut Peer) -> Option<u64> {
         match self {
             Self::Says(said) => {
                 peer.say(said);
+                peer.hear_greeting();
             }
             Self::Answers(said) | Self::AnswersAndCloses(said) => {
                 peer.say(&greeting());
@@ -448,25 +463,80 @@ impl Deed {
                 script(peer);
             }
         }
+        if matches!(self, Self::AnswersAndCloses(_)) {
+            return None;
+        }
+        let told = peer.hear_kind(GOAWAY)?.values()[1].as_u64();
+        peer.hear_end();
+        told
     }
 }
 
-fn make(case: Case) {
-    let evil = Evil::listen(case.deed);
-    let uri = format!("tcp://{}", evil.address);
-    let mut client = Program::start("conformance-client", "", &["--connect", &uri]);
-    let mut input = client.child.stdin.take().unwrap();
-    let began = Instant::now();
-    writeln!(input, r#"{{"id":1,{},"timeout_ms":{}}}"#, case.method, TIMEOUT.as_millis()).unwrap();
-    let mut lines = BufReader::new(client.child.stdout.take().unwrap()).lines();
-    let ended: Value = loop {
-        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-        if line.get("item").is_none() {
-            break line;
+/// A client with two channels: to the evil server, and to an honest one.
+struct Client {
+    program: Program,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// How the call to the evil one has ended.
+    ended: Option<Value>,
+}
+
+impl Client {
+    fn start(evil: &str, honest: &str) -> Self {
+        let uris = [evil, honest].map(|address| format!("tcp://{address}"));
+        let options = ["--connect", &uris[0], "--connect", &uris[1]];
+        let mut program = Program::start("conformance-client", "", &options);
+        let input = program.child.stdin.take().unwrap();
+        let lines = BufReader::new(program.child.stdout.take().unwrap()).lines();
+        Self { program, input, lines, ended: None }
+    }
+
+    fn call_evil(&mut self, method: &str, timeout: Duration) {
+        writeln!(self.input, r#"{{"id":1,{method},"timeout_ms":{}}}"#, timeout.as_millis()).unwrap();
+    }
+
+    /// How long a call to the honest one takes, which ends well.
+    fn call_honest(&mut self) -> Duration {
+        writeln!(self.input, r#"{{"id":2,{ADD},"to":1,"timeout_ms":60000}}"#).unwrap();
+        loop {
+            let line: Value = serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap();
+            match line["id"].as_u64() {
+                Some(2) => {
+                    assert_eq!(line["ok"].to_string(), "5", "the honest call: {line}");
+                    return Duration::from_micros(line["elapsed_us"].as_u64().unwrap());
+                }
+                _ if line.get("item").is_some() => {}
+                _ => self.ended = Some(line),
+            }
         }
+    }
+}
+
+/// Calls to the honest server before each attack.
+const CALM: usize = 5;
+/// The pause between them: they are company, not load.
+const PAUSE: Duration = Duration::from_millis(2);
+
+fn make(case: Case, honest: &str, latencies: &mut Latencies) {
+    let evil = Evil::listen(case.deed);
+    let mut client = Client::start(&evil.address, honest);
+    // The first one connects.
+    client.call_honest();
+    latencies.calm.extend((0..CALM).map(|_| client.call_honest()));
+    let began = Instant::now();
+    let timeout = if matches!(case.ends, Failed("deadline_exceeded", ..)) { SHORT } else { LONG };
+    client.call_evil(case.method, timeout);
+    let ended = loop {
+        let took = client.call_honest();
+        assert!(took < HONEST, "the honest call took {took:?}");
+        latencies.beside.push(took);
+        if let Some(ended) = client.ended.take() {
+            break ended;
+        }
+        std::thread::park_timeout(PAUSE);
     };
     // It ends within its time, and what the machine adds.
-    assert!(began.elapsed() < 4 * TIMEOUT, "{:?}: {ended}", began.elapsed());
+    assert!(began.elapsed() < timeout + HONEST, "{:?}: {ended}", began.elapsed());
     match case.ends {
         Well(value) => assert_eq!(ended["ok"].to_string(), value, "{ended}"),
         Failed(code, delivery, words) => {
@@ -479,23 +549,39 @@ fn make(case: Case) {
             assert!(error["message"].as_str().unwrap().contains(words), "{words}: {ended}");
         }
     }
-    let grown = client.peak() / 1024;
+    let parted = || evil.parted.recv_timeout(PATIENCE).expect("the evil one sees the end");
+    match case.parting {
+        Told(code) => assert_eq!(parted().told, Some(code), "what the evil one is told"),
+        Closed | Own => drop(parted()),
+        Kept => {}
+    }
+    let grown = client.program.peak() / 1024;
     assert!(grown < 64, "it took {grown} MiB");
+    client.call_honest();
+    let Client { mut program, input, .. } = client;
+    let left = Instant::now();
     drop(input);
-    let status = client.wait();
-    let said = client.said();
+    let status = program.wait();
+    let said = program.said();
     assert!(status.success() && !said.contains("panicked"), "{status}: {said}");
+    if case.parting == Kept {
+        assert!(parted().at > left, "the connection stays until the client leaves");
+    }
 }
 
 fn attack(cases: Vec<Case>) {
-    let (count, mut broken) = (cases.len(), Vec::new());
+    let (count, mut broken, mut latencies) = (cases.len(), Vec::new(), Latencies::default());
+    let honest = Server::start(&[]);
     for case in cases {
         let (name, fault) = (case.name, case.fault);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| make(case))) {
+        let made = catch_unwind(AssertUnwindSafe(|| make(case, &honest.address, &mut latencies)));
+        if let Err(panic) = made {
             broken.push(format!("{fault} {name}: {}", crate::case::words(&*panic)));
         }
     }
+    honest.finish();
     assert!(broken.is_empty(), "{} of {count} cases:\n{}", broken.len(), broken.join("\n"));
+    latencies.judge();
 }
 
 #[test]

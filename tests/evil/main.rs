@@ -19,6 +19,7 @@ mod frames;
 mod handshake;
 mod honest;
 mod ids;
+mod in_time;
 mod items;
 mod parts;
 mod peer;
@@ -36,6 +37,7 @@ fn rows_have_names_of_their_own_and_faults_that_are_listed() {
         handshake::table(),
         handshake::slow(),
         ids::table(),
+        in_time::table(),
         items::table(),
         parts::table(),
         slow::table(),
