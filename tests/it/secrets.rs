@@ -22,13 +22,19 @@ const SECRET: &str = "k3WTpUQ0-canary-of-the-token";
 
 /// Everything that is logged, as text.
 #[derive(Clone, Default)]
-struct Capture(Arc<Captured>);
+pub(crate) struct Capture(Arc<Captured>);
 
 #[derive(Default)]
 struct Captured {
     text: Mutex<String>,
     events: AtomicU64,
     spans: AtomicU64,
+}
+
+impl Capture {
+    pub(crate) fn text(&self) -> String {
+        self.0.text.lock().clone()
+    }
 }
 
 impl Visit for Capture {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use traitwire::Channel;
 
+use super::secrets::Capture;
 use super::support::{Hand, call, serve, serve_with};
 
 async fn answer_to(uri: &str, bytes: &[u8]) -> Vec<u8> {
@@ -71,4 +73,22 @@ async fn strangers_give_way_to_who_says_hello() {
     let second = Channel::connect(&served.uri).await.unwrap();
     assert_eq!(call(&second, "Hand.echo", "x").await.unwrap(), b"x");
     assert_eq!(call(&first, "Hand.echo", "x").await.unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn many_who_break_the_protocol_cost_a_line_a_second() {
+    let capture = Capture::default();
+    let _logging = tracing::subscriber::set_default(capture.clone());
+    let served = serve("tcp://127.0.0.1:0").await;
+    let lines = || capture.text().matches("a peer broke the protocol").count();
+    let (began, mut strangers) = (Instant::now(), 0);
+    while strangers < 40 || lines() == 0 {
+        // Where that line is written is not known to be listened to if another test has just passed there (see `secrets`).
+        drop(tracing::Dispatch::new(capture.clone()));
+        answer_to(&served.uri, b"GET / HTTP/1.1\r\n\r\n").await;
+        strangers += 1;
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody is told");
+    }
+    let (lines, most) = (lines(), 1 + began.elapsed().as_secs() as usize);
+    assert!(lines <= most, "{lines} lines, where {most} are allowed, for {strangers} strangers");
 }

@@ -303,6 +303,10 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// The wait after an accept that failed for want of descriptors or memory.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the log is told that peers do one thing that they should not: a line a second is enough to see it by, and no disk
+/// fills.
+pub const WARNING_EVERY: Duration = Duration::from_secs(1);
+
 /// The time of the transport's handshake, if it has one, and again the time between the first byte and the peer's HELLO.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 

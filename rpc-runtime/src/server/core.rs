@@ -19,7 +19,7 @@ use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
 use crate::server::handshakes::Handshakes;
 use crate::server::router::Router;
-use crate::transport::Link;
+use crate::transport::{Link, Throttle};
 
 /// What all connections of a server share.
 pub(super) struct Core {
@@ -38,6 +38,7 @@ pub(super) struct Core {
     /// counted up and down, so that it is right whatever the order in which others tell it.
     count: watch::Sender<usize>,
     oneway: Mutex<Oneway>,
+    warnings: Warnings,
 }
 
 impl Core {
@@ -66,6 +67,7 @@ impl Core {
             next,
             count,
             oneway,
+            warnings: Warnings::default(),
         })
     }
 
@@ -79,7 +81,9 @@ impl Core {
         let gave_way = self.handshakes.begin(peer, link, move |opened| match opened {
             Ok(link) => core.serve(link, &address),
             Err(error) => {
-                tracing::warn!(peer = %whose, %error, "a handshake failed");
+                if let Some(left_out) = core.warnings.handshakes.pass(driver::now()) {
+                    tracing::warn!(peer = %whose, %error, left_out, "a handshake failed");
+                }
                 core.tell(|observer| observer.handshake_failed(&whose, &error.to_string()));
             }
         });
@@ -116,11 +120,15 @@ impl Core {
         self.tell(|observer| observer.connection_opened());
         if let Some(stranger) = gives_way {
             let is_new = Arc::ptr_eq(&stranger, &shared);
-            tracing::warn!(
-                limit = self.limit,
-                is_new,
-                "connections are beyond the limit: one is turned away"
-            );
+            if let Some(left_out) = self.warnings.limit.pass(driver::now()) {
+                let limit = self.limit;
+                tracing::warn!(
+                    limit,
+                    is_new,
+                    left_out,
+                    "connections are beyond the limit: one is turned away"
+                );
+            }
             stranger.close("the server has as many connections as it takes (`connections`)");
         }
         if is_draining {
@@ -286,6 +294,14 @@ struct Oneway {
     is_over: bool,
 }
 
+/// What strangers can make a server say in its log.
+#[derive(Default)]
+struct Warnings {
+    handshakes: Throttle,
+    limit: Throttle,
+    protocol: Throttle,
+}
+
 /// A connection's entry in its server.
 struct Member {
     core: Arc<Core>,
@@ -300,8 +316,10 @@ impl Lifecycle for Member {
     fn retired(&self) {}
 
     fn closed(&self, error: Option<&ConnectionError>) {
-        if let Some(ConnectionError::Peer(fault)) = error {
-            tracing::warn!(%fault, "a peer broke the protocol");
+        if let Some(ConnectionError::Peer(fault)) = error
+            && let Some(left_out) = self.core.warnings.protocol.pass(driver::now())
+        {
+            tracing::warn!(%fault, left_out, "a peer broke the protocol");
         }
         let shared = {
             let mut connections = self.core.connections.lock();

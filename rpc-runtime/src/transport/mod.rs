@@ -6,6 +6,7 @@
 mod link;
 mod memory;
 mod tcp;
+mod throttle;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(unix)]
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 pub use link::{Io, Link};
 pub use memory::{Memory, pipe};
 pub use tcp::Tcp;
+pub(crate) use throttle::Throttle;
 #[cfg(unix)]
 pub use unix::Unix;
 pub use uri::{Transports, Uri, UriError};

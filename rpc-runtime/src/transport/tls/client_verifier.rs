@@ -7,18 +7,18 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use crate::transport::tls::server_verifier::is_one_of;
+use crate::transport::tls::taken::Taken;
 
 /// Takes clients with one of these names.
 #[derive(Debug)]
 pub(super) struct OnlyClients {
     webpki: Arc<dyn ClientCertVerifier>,
-    names: Vec<String>,
+    taken: Taken,
 }
 
 impl OnlyClients {
     pub(super) fn new(webpki: Arc<dyn ClientCertVerifier>, names: Vec<String>) -> Self {
-        Self { webpki, names }
+        Self { webpki, taken: Taken::new(names) }
     }
 }
 
@@ -38,7 +38,7 @@ impl ClientCertVerifier for OnlyClients {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.webpki.verify_client_cert(end_entity, intermediates, now)?;
-        is_one_of(&self.names, end_entity)?;
+        self.taken.check(end_entity)?;
         Ok(verified)
     }
 

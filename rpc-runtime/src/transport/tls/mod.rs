@@ -58,6 +58,7 @@ mod server;
 mod server_verifier;
 mod source;
 mod stream;
+mod taken;
 
 use std::sync::Arc;
 use std::{fmt, io};

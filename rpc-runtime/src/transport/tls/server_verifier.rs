@@ -9,15 +9,15 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::transport::tls::names::identity;
 use crate::transport::tls::provider::provider;
+use crate::transport::tls::taken::Taken;
 
 /// Takes servers with one of these names.
 #[derive(Debug)]
 pub(super) struct OnlyServers {
     webpki: Arc<WebPkiServerVerifier>,
     roots: Arc<RootCertStore>,
-    names: Vec<String>,
+    taken: Taken,
 }
 
 impl OnlyServers {
@@ -38,12 +38,12 @@ impl OnlyServers {
         }
     }
 
-    pub(super) const fn new(
+    pub(super) fn new(
         webpki: Arc<WebPkiServerVerifier>,
         roots: Arc<RootCertStore>,
         names: Vec<String>,
     ) -> Self {
-        Self { webpki, roots, names }
+        Self { webpki, roots, taken: Taken::new(names) }
     }
 }
 
@@ -60,7 +60,7 @@ impl ServerCertVerifier for OnlyServers {
         let algorithms = provider().signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
         self.check_revoked(end_entity, intermediates, server_name, now)?;
-        is_one_of(&self.names, end_entity)?;
+        self.taken.check(end_entity)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -85,15 +85,4 @@ impl ServerCertVerifier for OnlyServers {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.webpki.supported_verify_schemes()
     }
-}
-
-/// Whether a certificate that has been verified has one of these names. The error that the handshake can carry has no room
-/// for names, so they go to the log.
-pub(super) fn is_one_of(names: &[String], certificate: &CertificateDer<'_>) -> Result<(), Error> {
-    let identity = identity(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-    if names.iter().any(|name| identity.is(name)) {
-        return Ok(());
-    }
-    tracing::warn!(certificate = %identity, taken = ?names, "a certificate is valid, but is not among those that are taken");
-    Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
 }
