@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use traitwire::{Channel, Code, Delivery, Server};
+use futures::{Stream, StreamExt, stream};
+use traitwire::{CallError, Channel, Code, Context, Delivery, RpcError, Server, rpc_service};
 
 use super::support::{Hand, call, serve, serve_with, tell, until};
 
@@ -167,4 +168,76 @@ async fn they_are_stopped_even_if_their_connection_is_long_gone() {
     served.handle.shutdown();
     assert_eq!(served.done.await.unwrap().cut, 1);
     assert_eq!(served.ledger.counts(), (1, 0, 1));
+}
+
+#[rpc_service]
+trait Ticker {
+    /// Goes on until the server goes, and then says so in one more item.
+    fn polite(&self) -> impl Stream<Item = bool>;
+    /// Goes on whatever happens.
+    fn stubborn(&self) -> impl Stream<Item = bool>;
+    /// When the server goes.
+    async fn farewell(&self) -> bool;
+}
+
+struct Ticks;
+
+impl Ticker for Ticks {
+    fn polite(&self) -> impl Stream<Item = bool> {
+        stream::unfold(false, async |is_over| {
+            if is_over {
+                return None;
+            }
+            let context = Context::current();
+            tokio::select! {
+                biased;
+                () = context.draining() => Some((context.is_draining(), true)),
+                () = tokio::time::sleep(Duration::from_millis(10)) => Some((context.is_draining(), false)),
+            }
+        })
+    }
+
+    fn stubborn(&self) -> impl Stream<Item = bool> {
+        stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Some((Context::current().is_draining(), ()))
+        })
+    }
+
+    async fn farewell(&self) -> bool {
+        // Not inherited by tasks: the future is, wherever it is waited for.
+        tokio::spawn(Context::current().draining()).await.is_ok()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_see_that_the_server_goes_and_what_is_cut_is_told_why() {
+    let grace = Duration::from_secs(1);
+    let server = Server::builder().service(TickerServer::new(Ticks)).grace(grace).bind("mem://going").await;
+    let server = server.unwrap();
+    let handle = server.handle();
+    let serving = tokio::spawn(async move { server.serve().await.unwrap() });
+    let ticker = TickerClient::connect("mem://going").await.unwrap();
+    let (mut polite, mut stubborn) = (ticker.polite(), ticker.stubborn());
+    assert!(!polite.next().await.unwrap().unwrap() && !stubborn.next().await.unwrap().unwrap());
+    let farewell = tokio::spawn(ticker.farewell());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+
+    handle.shutdown();
+    let began = tokio::time::Instant::now();
+    assert!(farewell.await.unwrap().unwrap());
+    let said: Vec<bool> = polite.map(Result::unwrap).collect().await;
+    assert_eq!(said.last(), Some(&true));
+    assert!(began.elapsed() < grace, "it ends by itself, in good order");
+    let cut = loop {
+        match stubborn.next().await.unwrap() {
+            Ok(_) => {}
+            Err(CallError::Rpc(error)) => break error,
+        }
+    };
+    assert!(began.elapsed() >= grace);
+    assert_eq!((cut.code(), cut.delivery()), (Code::UNAVAILABLE, Delivery::Executed), "{cut}");
+    assert_eq!(cut.detail(), Some(RpcError::GOING_AWAY), "{cut}");
+    assert_eq!(serving.await.unwrap().cut, 1);
+    assert!(!Context::current().is_draining(), "there is no call here");
 }

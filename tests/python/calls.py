@@ -35,6 +35,8 @@ class RpcError(Exception):
         self.delivery = delivery
         self.resend = resend
         self.metadata = metadata or {}
+        self.detail = self.metadata.get("rpc-detail")
+        """What the callee says beyond the code: "going_away", or None."""
         super().__init__("%s (%s): %s" % (self.name, delivery, message))
 
 

@@ -137,6 +137,13 @@ def error(data):
     same("the caller has", (end.code, end.delivery, end.resend), (14, "refused", True))
 
 
+def error_going_away(data):
+    body = frames.Body(only(data, frames.ERROR, 1, frames.STARTED))
+    same("head", (body.uint(), body.str(), body.pairs()), (14, "closing", [("rpc-detail", "going_away")]))
+    end = outcome(data)
+    same("the caller has", (end.code, end.delivery, end.detail), (14, "executed", "going_away"))
+
+
 def error_app(data):
     body = frames.Body(only(data, frames.ERROR, 1, frames.APP | frames.STARTED))
     same("head", (body.uint(), body.str(), body.pairs()), (2, "", None))
@@ -262,6 +269,7 @@ CHECKS = {
     "call-stream": call_stream,
     "reply": reply,
     "error": error,
+    "error-going-away": error_going_away,
     "error-app": error_app,
     "cancel": cancel,
     "item": item,

@@ -62,6 +62,12 @@ pub(crate) trait Origin: Send + Sync {
     /// Ready when another answer may be encoded.
     fn poll_room(&self, cx: &task::Context<'_>) -> Poll<()>;
 
+    /// Whether no further calls of the peer are accepted.
+    fn is_leaving(&self) -> bool;
+
+    /// Waits until it is so.
+    fn left(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
     /// The connection itself, for those who know what it is.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -263,6 +269,11 @@ impl Context {
             })
         })
         .await;
+    }
+
+    /// The connection that the call came by, as far as this floor knows it.
+    pub(super) fn connection(&self) -> Option<&Arc<dyn Origin>> {
+        self.inner.as_ref()?.origin.as_ref()
     }
 
     /// The connection that the call came by.

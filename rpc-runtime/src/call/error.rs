@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Attempt, Code, Delivery, Metadata, PushBack};
+use crate::call::{Attempt, Code, Delivery, Entry, Metadata, PushBack, Value};
 
 /// What happened to a call that did not get its answer.
 ///
@@ -40,6 +40,13 @@ struct Inner {
 }
 
 impl RpcError {
+    /// The [detail](Self::detail) of a call or a stream that its callee cut, because it goes away and the grace for calls
+    /// under way is over.
+    pub const GOING_AWAY: &'static str = "going_away";
+
+    /// How the detail travels.
+    const DETAIL: &'static str = "rpc-detail";
+
     /// An error with this code and this knowledge of the call.
     pub fn new(code: Code, delivery: Delivery, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
@@ -234,6 +241,20 @@ impl RpcError {
             PushBack::After(time) => Some(time),
             PushBack::None | PushBack::Never => None,
         }
+    }
+
+    /// What the runtime of the callee says beyond the code, for programs: [`GOING_AWAY`](Self::GOING_AWAY), or a word that this
+    /// version does not know.
+    pub fn detail(&self) -> Option<&str> {
+        self.inner.metadata.text(Self::DETAIL)
+    }
+
+    /// Says beyond the code what it is.
+    #[must_use]
+    pub(crate) fn with_detail(mut self, detail: &'static str) -> Self {
+        let (key, value) = (Cow::Borrowed(Self::DETAIL), Value::Text(detail.to_owned()));
+        self.inner.metadata.put(Entry { key, value, propagates: false, sensitive: false, confined: false });
+        self
     }
 
     /// Whether the callee does not want the call again.

@@ -306,7 +306,6 @@ const RESERVED: &str = "rpc-";
 /// Where credentials stand, as in HTTP.
 pub(crate) const AUTHORIZATION: &str = "authorization";
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,6 +32,7 @@ mod delivery;
 mod descriptor;
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "it is public for those who test"))]
 mod dice;
+mod draining;
 mod error;
 mod handler;
 mod homes;

@@ -66,6 +66,7 @@ pub(super) struct Aftermath {
     pub(super) refused: Vec<Refusal>,
     pub(super) ready: Option<Hello>,
     pub(super) retired: bool,
+    pub(super) leaving: bool,
     pub(super) failed: Vec<Failed>,
     pub(super) closed: Option<Option<ConnectionError>>,
 }
@@ -172,6 +173,7 @@ impl Core {
                     self.after().ready = Some(hello);
                 }
                 Event::Retire => self.after().retired = true,
+                Event::Leaving => self.after().leaving = true,
                 Event::Closed(error) => self.after().closed = Some(error),
             }
         }

@@ -31,6 +31,7 @@ mod answer;
 mod clock;
 mod core;
 mod dispatch;
+mod leaving;
 mod panics;
 mod places;
 mod read;

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use crate::call::{Origin, Reclaim, Tail};
 use crate::driver::clock;
 use crate::driver::core::{Core, Failed};
+use crate::driver::leaving::Leaving;
 use crate::driver::panics::discard;
 use crate::driver::places::{Ended, Left, Look, Ticket};
 use crate::driver::timekeeper::{Deadlines, Timekeeper, Watched};
@@ -59,6 +61,8 @@ pub(crate) struct Shared {
     is_full: AtomicBool,
     /// Nobody can read along.
     is_private: bool,
+    /// It accepts nothing further of the peer.
+    leaving: Leaving,
 }
 
 thread_local! {
@@ -75,6 +79,7 @@ impl Shared {
             takes_calls: AtomicBool::new(true),
             is_full: AtomicBool::new(false),
             is_private,
+            leaving: Leaving::default(),
         })
     }
 
@@ -143,6 +148,11 @@ impl Shared {
     pub(super) fn wants_write(&self) -> (bool, bool) {
         let core = self.core.lock();
         (core.machine.wants_write(), core.machine.outbound_calls().0 > 1)
+    }
+
+    /// GOAWAY is said, or the connection is over.
+    pub(super) fn leave(&self) {
+        self.leaving.begin();
     }
 
     // ----- for callers -----
@@ -306,6 +316,14 @@ impl Origin for Shared {
             core.room.push(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.has_begun()
+    }
+
+    fn left(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { self.leaving.wait().await })
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -91,6 +91,7 @@ impl Drop for Task {
         let error = ConnectionError::Local("the runtime that the connection ran in has ended");
         self.shared.with(|core| core.machine.handle_transport_error(error.clone(), clock::now()));
         let after = self.shared.with(|core| core.take_aftermath());
+        self.shared.leave();
         self.lifecycle.closed(Some(&error));
         let failed = after.map(|after| after.failed).unwrap_or_default();
         failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
@@ -104,6 +105,7 @@ impl Task {
             Some(error) => tracing::debug!(peer = %self.starting.peer(), %error, "connection ended"),
             None => tracing::trace!(peer = %self.starting.peer(), "connection closed"),
         }
+        self.shared.leave();
         self.lifecycle.closed(closed.as_ref());
         if self.sweep.is_some() {
             // Other connections fill it again if they need it.
@@ -249,6 +251,9 @@ impl Task {
         }
         if after.retired {
             self.lifecycle.retired();
+        }
+        if after.leaving {
+            self.shared.leave();
         }
         after.failed.into_iter().for_each(|failed| self.lifecycle.oneway_failed(failed));
         if let Some(dispatch) = self.starting.serving() {

@@ -344,6 +344,8 @@ pub enum Event {
     Refused(Refusal),
     /// The connection takes no further calls of this side: the next ones need another connection.
     Retire,
+    /// This side has said GOAWAY: it finishes what it has accepted, and accepts nothing further.
+    Leaving,
     /// The connection is over; `None` if it ended in order.
     Closed(Option<ConnectionError>),
 }

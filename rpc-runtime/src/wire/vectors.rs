@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::call::{Code, Metadata};
+use crate::call::{Code, Delivery, Metadata, RpcError};
 use crate::wire::{
     CallHead, CallStart, ErrorHead, Flags, FrameWriter, Goaway, Header, Hello, Kind, Method, Name, PREFACE,
     Preface, RawFrame, ReplyHead, StreamTimes, read_item, read_mark, read_number, split, write_cancel,
@@ -75,6 +75,18 @@ const EXAMPLES: &[Example] = &[
         |header, body| {
             assert_eq!(header.flags, Flags::RESEND);
             assert_eq!(ErrorHead::read(header.flags, body).unwrap().0, draining());
+        },
+    ),
+    (
+        "error-going-away",
+        |out| going_away().write_frame(out, Flags::STARTED, 1),
+        |header, body| {
+            assert_eq!(header.flags, Flags::STARTED);
+            let (head, _) = ErrorHead::read(header.flags, body).unwrap();
+            assert_eq!((head.code, &*head.message), (Code::UNAVAILABLE, "closing"));
+            let error =
+                RpcError::new(head.code, Delivery::Executed, head.message).with_metadata(head.metadata);
+            assert_eq!(error.detail(), Some(RpcError::GOING_AWAY));
         },
     ),
     (
@@ -267,6 +279,12 @@ static NONE: Metadata = Metadata::new();
 
 fn draining() -> ErrorHead {
     ErrorHead { code: Code::UNAVAILABLE, message: "draining".into(), metadata: Metadata::new() }
+}
+
+fn going_away() -> ErrorHead {
+    let error =
+        RpcError::new(Code::UNAVAILABLE, Delivery::Executed, "closing").with_detail(RpcError::GOING_AWAY);
+    ErrorHead { code: error.code(), message: error.message().to_owned(), metadata: error.metadata().clone() }
 }
 
 fn app() -> ErrorHead {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Connection;
 use crate::proto::phase::Wanted;
 use crate::proto::tools::Tools;
-use crate::proto::{ConnectionError, Side};
+use crate::proto::{ConnectionError, Event, Side};
 use crate::wire::Goaway;
 
 impl Connection {
@@ -44,6 +44,7 @@ impl Connection {
             let last = self.inbound.drain();
             self.farewells.said = Some(last);
             self.output.goaway(&Goaway { last, code: None, text: reason.to_owned() });
+            self.events.push_back(Event::Leaving);
         }
         if self.inbound.open() == 0 {
             self.outbound.retire(&mut tools!(self, now));

@@ -378,7 +378,7 @@ impl Inbound {
             // Of an answer or of items.
             tools.output.drop_load(id);
             let error = RpcError::new(Code::UNAVAILABLE, delivery, reason).with_resend();
-            self.end_with(id, &error, tools);
+            self.end_with(id, &error.with_detail(RpcError::GOING_AWAY), tools);
         }
         self.line.clear();
     }

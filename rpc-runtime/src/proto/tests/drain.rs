@@ -26,6 +26,7 @@ fn accepted_calls_finish_and_later_ones_are_handed_back() {
     assert!(error.is_resend() && error.message().contains("bye"), "{error}");
     assert!(pair.client.retired && !pair.client.machine.takes_calls());
     assert!(pair.client.closed.is_none());
+    assert_eq!((pair.client.leaves, pair.server.leaves), (0, 1), "who has said GOAWAY is told so, once");
 
     pair.server.echo(now);
     pair.drive();
@@ -157,7 +158,7 @@ fn a_draining_client_is_called_back_until_the_calls_that_it_had_made_are_over() 
     pair.drive();
     pair.client.machine.drain("bye", now);
     pair.drive();
-    assert!(!pair.server.retired, "the client has not said GOAWAY");
+    assert!(!pair.server.retired && pair.client.leaves == 0, "the client has not said GOAWAY");
     pair.server.call(b"back", now);
     pair.drive();
     // The handler of that call makes one in its turn.
@@ -355,6 +356,7 @@ fn a_forced_close_tells_the_peer_why() {
     let error = pair.client.outcome().unwrap_err();
     assert_eq!((error.code(), error.delivery()), (Code::UNAVAILABLE, Delivery::Executed));
     assert!(error.message().contains("the grace is over"), "{error}");
+    assert_eq!(error.detail(), Some(RpcError::GOING_AWAY));
     assert_eq!(pair.server.stopped[0].1, Stop::Lost);
     assert!(pair.server.closed.is_some() && pair.client.closed.is_some());
 }

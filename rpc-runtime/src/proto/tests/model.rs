@@ -512,7 +512,7 @@ impl World {
         let end = &mut self.ends[at];
         assert!(end.closed.is_none(), "an event after Closed: {event:?}");
         match event {
-            Event::Ready(_) | Event::Refused(_) => {}
+            Event::Ready(_) | Event::Refused(_) | Event::Leaving => {}
             Event::Retire => assert!(!end.machine.takes_calls()),
             Event::Opened { .. } | Event::Readable(_) | Event::Writable(_) => panic!("no call has a stream"),
             Event::Written { key } => {

@@ -27,6 +27,7 @@ pub(super) struct End {
     pub(super) refused: Vec<Refusal>,
     pub(super) started: Vec<IncomingCall>,
     pub(super) retired: bool,
+    pub(super) leaves: u32,
     pub(super) ready: bool,
     pub(super) closed: Option<Option<ConnectionError>>,
     /// Whether calls are taken from the machine.
@@ -51,6 +52,7 @@ impl End {
             refused: Vec::new(),
             started: Vec::new(),
             retired: false,
+            leaves: 0,
             ready: false,
             closed: None,
             starts: true,
@@ -90,6 +92,7 @@ impl End {
                 Event::Stop { id, why } => self.stopped.push((id, why)),
                 Event::Refused(reason) => self.refused.push(reason),
                 Event::Retire => self.retired = true,
+                Event::Leaving => self.leaves += 1,
                 Event::Closed(error) => self.closed = Some(error),
             }
         }

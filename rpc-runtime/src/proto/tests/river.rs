@@ -373,7 +373,7 @@ impl River {
     fn handle(&mut self, at: usize, event: Event) {
         assert!(!self.ends[at].closed, "an event after Closed: {event:?}");
         match event {
-            Event::Ready(_) | Event::Refused(_) | Event::Retire => {}
+            Event::Ready(_) | Event::Refused(_) | Event::Retire | Event::Leaving => {}
             Event::Written { .. } => panic!("no call is oneway"),
             Event::Opened { key, .. } => {
                 let entry = &mut self.ledger[self.ends[at].calls[&key]];
