@@ -267,6 +267,11 @@ fn unescaped(text: &str) -> Result<String, DiscoveryError> {
     String::from_utf8(bytes).map_err(|_| wrong())
 }
 
+/// What a server is told that registers again at an address which another instance has registered meanwhile.
+pub(crate) fn replaced(endpoint: &Endpoint) -> String {
+    format!("another server has registered as `{}` since: this one gives way", endpoint.address())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

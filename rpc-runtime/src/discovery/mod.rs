@@ -42,6 +42,7 @@ pub use registration::{Lease, Registrar};
 pub use schemes::Discoveries;
 pub use source::{Discovery, DiscoveryScheme, Updates};
 
+pub(crate) use endpoint::replaced;
 #[cfg(all(feature = "etcd", feature = "tls"))]
 pub(crate) use etcd::{Dial, Pipe};
 pub(crate) use feed::Feed;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::call::{CallError, Caller, RpcError};
-use crate::discovery::{DiscoveryError, Endpoint, Lease, Registrar};
+use crate::discovery::{DiscoveryError, Endpoint, Lease, Registrar, replaced};
 use crate::limits;
 use crate::registry::service::{RegistryClient, RegistryError};
 use crate::registry::source::{Place, unusable};
@@ -59,11 +59,7 @@ impl<C: Caller> Registered<C> {
                 have.address() == endpoint.address() && have.instance() != endpoint.instance()
             };
             if list.iter().any(is_other) {
-                return Err(DiscoveryError::new(format!(
-                    "{}: another server has registered as `{}` since: this one gives way",
-                    self.name,
-                    endpoint.address()
-                )));
+                return Err(DiscoveryError::new(format!("{}: {}", self.name, replaced(endpoint))));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::discovery::etcd::gateway::{EtcdError, Gateway, Number};
-use crate::discovery::{DiscoveryError, Endpoint, Lease, Registrar};
+use crate::discovery::{DiscoveryError, Endpoint, Lease, Registrar, replaced};
 
 /// etcd, as a server registers with it.
 ///
@@ -47,11 +47,7 @@ impl EtcdRegistrar {
                 continue;
             };
             if is_again && !is_of(endpoint, &have.value.0) {
-                let text = format!(
-                    "another server has registered as `{}` since: this one gives way",
-                    endpoint.address()
-                );
-                return Err(EtcdError::new(text));
+                return Err(EtcdError::new(replaced(endpoint)));
             }
             last = have.mod_revision;
         }
