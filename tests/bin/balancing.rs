@@ -17,17 +17,6 @@ const TIME: Duration = Duration::from_secs(20);
 /// Which server something is wrong with.
 const ODD: usize = 3;
 
-const ALL: [Algorithm; 8] = [
-    Algorithm::PeakEwma,
-    Algorithm::LeastLoaded,
-    Algorithm::Random,
-    Algorithm::RoundRobin,
-    Algorithm::WeightedRandom,
-    Algorithm::WeightedRoundRobin,
-    Algorithm::ConsistentHash { bound: 1.25 },
-    Algorithm::Rendezvous,
-];
-
 #[derive(Clone, Copy, PartialEq)]
 enum What {
     Alike,
@@ -55,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "| | alike: p50 | p99 | one slow: p50 | p99 | its share | one broken: failed |\n|---|---|---|---|---|---|---|"
     );
     let mut rows = Vec::new();
-    for algorithm in ALL {
+    for &algorithm in Algorithm::ALL {
         let [alike, slow, broken] =
             [What::Alike, What::Slow, What::Broken].map(|what| run(seed, rate, algorithm, what));
         let both = |calls: &[Called]| [0.5, 0.99].map(|part| percentile(calls, part));

@@ -1,4 +1,4 @@
-//! `cargo build -p traitwire-tests && cargo run -p traitwire-tests --bin rolling -- [--rounds N] [--rate N] [--streams N]`: three server
+//! `cargo build -p traitwire-tests && cargo run -p traitwire-tests --bin rolling -- [--rounds N] [--rate N] [--streams N] [--rest MS]`: three server
 //! processes are restarted one after another, in good order, under calls that may run once and streams that go on and on. No call may
 //! fail, none may run twice, and a stream that is still open at the end of the grace ends as `unavailable`.
 //!
@@ -25,9 +25,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const SERVERS: usize = 3;
 const GRACE_MS: &str = "drain_grace_ms=1000";
-/// Between two restarts: the clients are to be back first, whose second attempt to connect comes after a second and whose third
-/// after 1.6 more.
-const REST: Duration = Duration::from_secs(3);
+/// After the last restart, so that streams are open at servers that stay.
+const END: Duration = Duration::from_millis(500);
 /// What part of the calls that may be retried may fail: one of ten thousand.
 const MAY_FAIL: f64 = 0.0001;
 
@@ -40,7 +39,7 @@ async fn main() -> Result<(), Failure> {
     };
     let (rounds, rate, streams) =
         (number("--rounds", 100)?, number("--rate", 2_000)?, number("--streams", 50)?);
-    let kill = number("--kill", 0)?;
+    let (kill, rest) = (number("--kill", 0)?, Duration::from_millis(number("--rest", 100)?));
     let folder = std::env::temp_dir().join(format!("traitwire-rolling-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let mut fleet = Fleet::start(folder.clone())?;
@@ -50,7 +49,7 @@ async fn main() -> Result<(), Failure> {
     let open: Vec<_> =
         (0..if kill > 0 { 0 } else { streams }).map(|_| tokio::spawn(Arc::clone(&load).stream())).collect();
     let began = Instant::now();
-    let done = if kill > 0 { fleet.kill(kill).await } else { fleet.roll(rounds).await };
+    let done = if kill > 0 { fleet.kill(kill).await } else { fleet.roll(rounds, rest).await };
     load.is_over.store(true, Ordering::SeqCst);
     let told = calls.await??;
     for stream in open {
@@ -111,7 +110,7 @@ impl Fleet {
     }
 
     /// Restarts one after another, in good order.
-    async fn roll(&mut self, rounds: u64) -> Result<(), Failure> {
+    async fn roll(&mut self, rounds: u64, rest: Duration) -> Result<(), Failure> {
         for _ in 0..rounds {
             for nth in 0..SERVERS {
                 let pid = self.servers[nth].id().to_string();
@@ -120,9 +119,10 @@ impl Fleet {
                     sleep(Duration::from_millis(10)).await;
                 }
                 self.servers[nth] = self.server(nth)?;
-                sleep(REST).await;
+                sleep(rest).await;
             }
         }
+        sleep(END).await;
         Ok(())
     }
 
@@ -136,7 +136,7 @@ impl Fleet {
             self.servers[nth].wait()?;
             self.servers[nth] = self.server(nth)?;
         }
-        sleep(REST).await;
+        sleep(END).await;
         Ok(())
     }
 
@@ -224,7 +224,10 @@ impl Load {
                 match item {
                     Ok(item) if item.is(expected, 8) => expected += 1,
                     Ok(_) => return Err("an item of another stream, or out of order".into()),
-                    Err(CallError::Rpc(error)) if error.code() == Code::UNAVAILABLE => {
+                    Err(CallError::Rpc(error))
+                        if error.code() == Code::UNAVAILABLE
+                            && error.detail() == Some(RpcError::GOING_AWAY) =>
+                    {
                         if self.cut.fetch_add(1, Ordering::SeqCst) == 0 {
                             println!("the first stream that was cut: {error}");
                         }
@@ -264,6 +267,11 @@ fn judge(told: &[Told], ledger: &BTreeMap<String, u32>, is_killing: bool) -> Res
     }
     let [once, again] = failed;
     println!("failed: {once} of those that may run once, {again} of {retried} that may be retried");
+    // Those that may be retried first: each of them needs an explanation.
+    let mut why: Vec<_> =
+        told.iter().filter_map(|told| Some((!told.1, &told.0, told.2.as_ref().err()?))).collect();
+    why.sort_by_key(|(is_once, ..)| *is_once);
+    why.iter().take(5).for_each(|(_, key, error)| println!("call {key}: {error}"));
     wrong.iter().take(10).for_each(|wrong| println!("{wrong}"));
     if !wrong.is_empty() {
         return Err(format!("{} calls were told what is not so", wrong.len()).into());

@@ -1,6 +1,7 @@
 //! Allocations of a small call, at the client and at the server.
 
-use traitwire::{CallOptions, Hedge, Retry};
+use traitwire::balance::Algorithm;
+use traitwire::{CallOptions, Channel, Hedge, Retry};
 use traitwire_allocations::{Thread, count, show};
 
 use crate::load::{Callers, Remote, SumsClient, runtime};
@@ -38,6 +39,25 @@ fn a_small_call_on_a_balanced_channel_allocates_nothing() {
     }
 }
 
+/// The same where there are so many connections that each is idle between its calls: its timekeeper goes then, and a next one comes.
+const MOST_OF_MANY: f64 = 0.02;
+
+/// Each pick is a call's, whatever the algorithm: of forty endpoints, which are one server with as many addresses.
+#[test]
+fn a_pick_allocates_nothing() {
+    count();
+    let server = Remote::start();
+    let port = server.address.rsplit(':').next().unwrap();
+    let addresses: Vec<_> = (1..=40).map(|host| format!("tcp://127.0.0.{host}:{port}")).collect();
+    for &algorithm in Algorithm::ALL {
+        let channel =
+            Channel::builder().balance(algorithm).lazy(&format!("static://{}", addresses.join(",")));
+        let (client, at_server) = through(channel.unwrap(), &server, 1, CallOptions::new());
+        println!("{}: client {client:.4}, server {at_server:.4} allocations a call", algorithm.name());
+        assert!(client <= MOST_OF_MANY, "{}: {client} a call", algorithm.name());
+    }
+}
+
 /// One box for all of its policies, and a copy of its arguments for each attempt that may follow.
 #[test]
 fn a_call_with_policies_allocates_a_box_and_a_copy_of_its_arguments() {
@@ -63,9 +83,15 @@ fn with(server: &Remote, in_flight: usize, options: CallOptions) -> (f64, f64) {
 
 /// The same at an address that is this server's or one of which it is a part.
 fn at(address: &str, server: &Remote, in_flight: usize, options: CallOptions) -> (f64, f64) {
+    through(Channel::builder().lazy(address).unwrap(), server, in_flight, options)
+}
+
+/// The same through a channel of which it is a part.
+fn through(channel: Channel, server: &Remote, in_flight: usize, options: CallOptions) -> (f64, f64) {
     let (client, server_thread) = (Thread::this(), server.thread);
     runtime().block_on(async {
-        let sums = SumsClient::connect(address).await.unwrap();
+        channel.ready().await.unwrap();
+        let sums = SumsClient::new(channel);
         let callers = Callers::start(&sums.with(options), in_flight);
         callers.until(WARM_UP).await;
         let before = (client.made(), server_thread.made());

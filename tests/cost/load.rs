@@ -14,7 +14,7 @@ use traitwire_allocations::Thread;
 
 #[rpc_service]
 pub(crate) trait Sums {
-    async fn add(&self, a: i64, b: i64) -> i64;
+    async fn add(&self, #[rpc(key)] a: i64, b: i64) -> i64;
     async fn echo(&self, body: Bytes) -> Bytes;
 }
 
@@ -58,8 +58,10 @@ impl Remote {
                 let (_ended, end) = mpsc::channel::<()>();
                 tokio::task::spawn_blocking(move || end.recv());
                 let server = Server::builder().service(SumsServer::new(Plain));
-                let server = server.bind("tcp://127.0.0.1:0").await.unwrap();
-                told.send((Thread::this(), server.addresses()[0].clone(), server.handle())).unwrap();
+                // At all addresses of this machine, so that it can stand for many.
+                let server = server.bind("tcp://0.0.0.0:0").await.unwrap();
+                let address = server.addresses()[0].replace("0.0.0.0", "127.0.0.1");
+                told.send((Thread::this(), address, server.handle())).unwrap();
                 server.serve().await.unwrap();
             });
         });

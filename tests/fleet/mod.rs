@@ -150,8 +150,9 @@ fn name(place: &Place) -> String {
 
 fn server(place: &Arc<Place>) -> ServerBuilder {
     let (worker, place) = (Worker(Arc::clone(place)), Arc::clone(place));
-    let counters = Arc::clone(&place.counters);
+    let (counters, told) = (Arc::clone(&place.counters), Arc::clone(&place));
     Server::builder()
+        .utilization(move || told.utilization())
         .service(WorkServer::new(worker))
         .observer(counters)
         .layer(move |inner| Door { place, inner })

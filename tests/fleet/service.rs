@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::{Stream, stream};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use traitwire::observe::Counters;
 use traitwire::testing::Dice;
 use traitwire::{Code, Delivery, Handler, HandlerFuture, Request, RpcError, rpc_service};
@@ -48,6 +49,8 @@ pub struct Place {
     /// Ends it in good order, if it can be started again.
     pub restart: Notify,
     ledger: Ledger,
+    /// How long calls were worked on since somebody asked, all together, and when that was.
+    worked: Mutex<(Duration, Instant)>,
     room: Semaphore,
     dice: Mutex<Dice>,
 }
@@ -68,6 +71,7 @@ impl Place {
             counters: Arc::default(),
             restart: Notify::new(),
             ledger,
+            worked: Mutex::new((Duration::ZERO, Instant::now())),
             room: Semaphore::new(ROOM),
             dice: Mutex::new(dice),
         }
@@ -79,6 +83,13 @@ impl Place {
         let tail = -(1.0 - self.dice.lock().unit()).ln();
         let time = USUAL.mul_f64(0.5 + 0.5 * tail) * self.slowness.load(Ordering::SeqCst);
         tokio::time::sleep(time).await;
+        self.worked.lock().0 += time;
+    }
+
+    /// What part of its room was in use since this was asked last.
+    pub(super) fn utilization(&self) -> f64 {
+        let (worked, since) = std::mem::replace(&mut *self.worked.lock(), (Duration::ZERO, Instant::now()));
+        worked.as_secs_f64() / (since.elapsed().as_secs_f64() * ROOM as f64)
     }
 }
 

@@ -479,3 +479,44 @@ async fn the_roots_of_the_machine_are_those_that_its_environment_names() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn servers_register_and_clients_find_them() {
+    let node = traitwire::registry::Node::builder().start().await.unwrap();
+    let registry = traitwire::Server::builder().service(traitwire::registry::RegistryServer::new(node));
+    let registry = registry.bind("tcp://127.0.0.1:0").await.unwrap();
+    let at = registry.addresses()[0].replace("tcp://", "registry://");
+    let _serving = tokio::spawn(registry.serve());
+    let mut one = Server::start(&["--register", &at]).await;
+    let other =
+        Server::start_at("tcp://0.0.0.0:0", &["--register", &at, "--advertise", "tcp://127.0.0.1:1"]).await;
+    let found = async || {
+        let client =
+            traitwire::registry::RegistryClient::connect(&at.replace("registry://", "tcp://")).await.unwrap();
+        let list = client.list("Conformance").await.unwrap();
+        list.iter().map(|endpoint| endpoint.address().to_owned()).collect::<Vec<_>>()
+    };
+    let until = async |count: usize| {
+        for _ in 0..5_000 {
+            if found().await.len() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{count} are expected, and these are there: {:?}", found().await);
+    };
+    until(2).await;
+    assert!(found().await.contains(&"tcp://127.0.0.1:1".to_owned()), "the address that was advertised");
+    // Nobody answers at that one: calls find the other by themselves.
+    let lines = r#"{"id":1,"method":"add","args":[2,3]}
+                   {"id":2,"method":"add","args":[2,4]}"#;
+    let sums = |ended: &BTreeMap<String, Value>| (ended["1"]["ok"].clone(), ended["2"]["ok"].clone());
+    let (ended, status) = client(&format!("{at}/Conformance"), lines).await;
+    assert!(status.success() && sums(&ended) == (5.into(), 6.into()), "{ended:?}");
+    let (ended, _) = client(&format!("static://127.0.0.1:1,{}", one.uri), lines).await;
+    assert_eq!(sums(&ended), (5.into(), 6.into()), "{ended:?}");
+    one.terminate().await;
+    assert!(one.ended().await.success());
+    until(1).await;
+    drop(other);
+}

@@ -13,6 +13,7 @@ mod cancel;
 mod clamps;
 mod cluster;
 mod conformance;
+mod connections;
 mod deadlines;
 mod dedup;
 #[rustfmt::skip] // its programs stand as the documents have them

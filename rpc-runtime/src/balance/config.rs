@@ -27,6 +27,10 @@ pub enum Algorithm {
     WeightedRandom,
     /// In turns by weight, spread evenly: gRPC's static stride scheduler (gRFC A58).
     WeightedRoundRobin,
+    /// In turns by the load that servers report of themselves: each takes as many calls as it could end with all that it has
+    /// (gRFC A58). They have to [serve their health](crate::ServerBuilder::health), and are asked once a second; who says nothing takes
+    /// as much as the others on average. Weights that the source says do not count.
+    ReportedLoad,
     /// By the argument marked `#[rpc(key)]`: the same key, the same endpoint, on a ring of hashes; where an endpoint comes or
     /// goes only its own keys move. One with more than `bound` times the mean of calls under way passes on what is too much.
     /// (Mirrokni, Thorup and Zadimoghaddam, *Consistent Hashing with Bounded Loads*, 2018.) Calls without a key go anywhere.
@@ -39,6 +43,19 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them, for those who compare; hashing on a ring with its usual bound.
+    pub const ALL: &'static [Self] = &[
+        Self::PeakEwma,
+        Self::LeastLoaded,
+        Self::Random,
+        Self::RoundRobin,
+        Self::WeightedRandom,
+        Self::WeightedRoundRobin,
+        Self::ReportedLoad,
+        Self::consistent_hash(),
+        Self::Rendezvous,
+    ];
+
     /// Consistent hashing with the usual bound, 1.25.
     pub const fn consistent_hash() -> Self {
         Self::ConsistentHash { bound: limits::RING_BOUND }
@@ -53,9 +70,15 @@ impl Algorithm {
             Self::RoundRobin => "round_robin",
             Self::WeightedRandom => "weighted_random",
             Self::WeightedRoundRobin => "weighted_round_robin",
+            Self::ReportedLoad => "reported_load",
             Self::ConsistentHash { .. } => "consistent_hash",
             Self::Rendezvous => "rendezvous",
         }
+    }
+
+    /// Whether it asks servers for their load.
+    pub(crate) const fn takes_reports(&self) -> bool {
+        matches!(self, Self::ReportedLoad)
     }
 
     /// Whether it asks for a call's key.
@@ -88,6 +111,9 @@ pub struct Balance {
     pub(crate) panic: f64,
     pub(crate) warm: usize,
     pub(crate) breaker: Option<BreakerConfig>,
+    pub(crate) health: Option<Arc<str>>,
+    pub(crate) connections: usize,
+    pub(crate) connection_calls: u32,
 }
 
 impl Default for Balance {
@@ -120,6 +146,9 @@ impl Balance {
             panic: limits::PANIC,
             warm: limits::WARM_ENDPOINTS,
             breaker: None,
+            health: None,
+            connections: limits::ENDPOINT_CONNECTIONS,
+            connection_calls: limits::CONNECTION_CALLS,
         }
     }
 
@@ -172,6 +201,22 @@ impl Balance {
     /// call.
     pub const fn warm(mut self, endpoints: usize) -> Self {
         self.warm = endpoints;
+        self
+    }
+
+    /// How many connections there may be to one endpoint, and how many calls under way one of them is to have before there is a further
+    /// one; 4 and 512, or as many as the server takes of one, if those are fewer. They are made as they are needed, and given up
+    /// one by one when for a minute half of the calls would do with one less. With 1 there is never another.
+    pub const fn connections(mut self, most: usize, calls: u32) -> Self {
+        (self.connections, self.connection_calls) = (most, calls);
+        self
+    }
+
+    /// Asks each endpoint that it is connected to how this service is there, or with `""` how the server as a whole is, by its
+    /// service [`Health`](crate::health::Health), and gives it calls only while it says that it serves: as long as there is another one.
+    /// An endpoint without that service counts as one that serves.
+    pub fn health(mut self, service: impl Into<Arc<str>>) -> Self {
+        self.health = Some(service.into());
         self
     }
 

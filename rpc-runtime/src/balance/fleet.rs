@@ -7,9 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
+
 use crate::balance::config::{Algorithm, Balance};
 use crate::balance::hash::score;
 use crate::balance::moment::Moment;
+use crate::balance::report::weights;
 use crate::balance::ring::Ring;
 use crate::balance::seat::{Fitness, Reach, Seat};
 use crate::balance::stride::Strides;
@@ -70,6 +73,8 @@ enum Plan {
     /// The sums of the weights up to each endpoint.
     WeightedRandom(Box<[u64]>),
     WeightedRoundRobin(Strides),
+    /// Made anew with each [recount](Fleet::recount): the one who picks meanwhile has the one before.
+    ReportedLoad(ArcSwap<Strides>),
     ConsistentHash(Ring, f64),
     Rendezvous,
 }
@@ -114,6 +119,9 @@ impl<T> Fleet<T> {
                 Plan::WeightedRandom(weights().scan(0, sum).collect())
             }
             Algorithm::WeightedRoundRobin => Plan::WeightedRoundRobin(Strides::new(weights())),
+            Algorithm::ReportedLoad => {
+                Plan::ReportedLoad(ArcSwap::from_pointee(Strides::new(sites.iter().map(|_| limits::WEIGHT))))
+            }
             Algorithm::ConsistentHash { bound } => {
                 let ring = Ring::new(sites.iter().map(|site| (site.seat.id, site.weight)));
                 Plan::ConsistentHash(ring, bound)
@@ -147,8 +155,8 @@ impl<T> Fleet<T> {
         }
     }
 
-    /// Looks at who is fit, for what does not have to be found out at each pick: whether to doubt anybody, and how much stays
-    /// near.
+    /// Looks at who is fit, for what does not have to be found out at each pick: whether to doubt anybody, how much stays near, and
+    /// what servers have reported.
     pub(crate) fn recount(&self, now: Moment, balance: &Balance) {
         let fit = |sites: &[Site<T>], at_most| {
             sites.iter().filter(|site| site.seat.fitness(now, false) <= at_most).count()
@@ -160,6 +168,10 @@ impl<T> Fleet<T> {
             self.sites[..self.near].iter().filter(|site| site.seat.fitness(now, in_panic) == Fitness::Ready);
         let stay = ready.count() as f64 * OVERPROVISIONING / self.near.max(1) as f64;
         self.stay.store((stay.min(1.0) * 65_536.0) as u32, Ordering::Relaxed);
+        if let Plan::ReportedLoad(strides) = &self.plan {
+            let capacities: Vec<_> = self.sites.iter().map(|site| site.seat.capacity(now)).collect();
+            strides.store(Arc::new(Strides::new(weights(&capacities).into_iter())));
+        }
     }
 
     pub(crate) fn is_in_panic(&self) -> bool {
@@ -277,6 +289,7 @@ impl<T> Fleet<T> {
                     sums[..count].partition_point(|sum| *sum <= at)
                 }
                 Plan::WeightedRoundRobin(strides) => strides.next(count, || self.turn()),
+                Plan::ReportedLoad(strides) => strides.load().next(count, || self.turn()),
                 _ => ask.dice.below(count as u64) as usize,
             };
             if self.is_fit(index, ask) {

@@ -6,7 +6,8 @@
 //! - An **endpoint** is one server that answers for a service; the **fleet** is all of them that a channel knows. `discovery` finds
 //!   them.
 //! - A **picker** chooses the endpoint of one call by its [`Algorithm`]; each attempt of a call is a call here.
-//! - The **load** of an endpoint is what this client has under way there; nobody asks the servers.
+//! - The **load** of an endpoint is what this client has under way there. What servers report of themselves counts for
+//!   [`Algorithm::ReportedLoad`] alone.
 //! - An endpoint is **ready** when it is connected or was never tried, and is neither ejected nor has a breaker that is open. One
 //!   that is not ready is picked only when no other is.
 //! - It is **ejected** when it does worse than the others, for a while ([`Ejection`]).
@@ -31,6 +32,7 @@ mod hash;
 mod load;
 mod moment;
 mod outlier;
+mod report;
 mod ring;
 mod seat;
 mod stride;
@@ -44,4 +46,5 @@ pub(crate) use fleet::{Ask, Carried, Fleet, Picked, Site};
 pub(crate) use hash::{hash, highest};
 pub(crate) use load::Outcome;
 pub(crate) use moment::Moment;
-pub(crate) use seat::{Reach, Seat};
+pub(crate) use report::capacity;
+pub(crate) use seat::{Reach, Seat, Word};

@@ -23,17 +23,31 @@ pub(crate) enum Reach {
     Away,
 }
 
+/// What an endpoint says of its own health, if it is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Word {
+    /// It serves, or nobody asks.
+    Serving,
+    /// It is asked, and has not said anything yet.
+    Awaited,
+    /// It does not serve.
+    NotServing,
+}
+
 /// How fit an endpoint is for a call: the lower the better.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Fitness {
     /// Connected, or never tried.
     Ready,
-    /// Its first connection is being made.
+    /// Its first connection is being made, or it has not said yet how it is.
     Connecting,
     /// Its connection was lost, and is made again.
     Lost,
     /// Connected, but ejected, or its breaker is open.
     Doubted,
+    /// It says itself that it does not serve.
+    Unwell,
     /// It cannot be reached.
     Away,
 }
@@ -45,6 +59,10 @@ pub(crate) struct Seat {
     pub(crate) id: u64,
     pub(crate) load: Load,
     reach: AtomicU8,
+    word: AtomicU8,
+    /// How much it takes, as it reports, the bits of an `f32`; and when it said so, in µs, 0 if it does not.
+    capacity: AtomicU32,
+    reported: AtomicU64,
     /// Until when its breaker is open, in µs.
     tripped_until: AtomicU64,
     /// Until when it is ejected, in µs.
@@ -61,6 +79,9 @@ impl Seat {
             id,
             load: Load::default(),
             reach: AtomicU8::new(Reach::Untried as u8),
+            word: AtomicU8::new(Word::Serving as u8),
+            capacity: AtomicU32::new(0),
+            reported: AtomicU64::new(0),
             tripped_until: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
             times_ejected: AtomicU32::new(0),
@@ -84,6 +105,32 @@ impl Seat {
         if reach == Reach::Up && matches!(before, Reach::Lost | Reach::Away) {
             self.warm_up(now);
         }
+    }
+
+    /// It says that it is so.
+    pub(crate) fn say(&self, word: Word) {
+        self.word.store(word as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn word(&self) -> Word {
+        let word = self.word.load(Ordering::Relaxed);
+        let all = [Word::Serving, Word::Awaited, Word::NotServing];
+        all.into_iter().find(|one| *one as u8 == word).unwrap_or(Word::Serving)
+    }
+
+    /// It reports that it takes so much.
+    pub(crate) fn report(&self, now: Moment, capacity: Option<f32>) {
+        let Some(capacity) = capacity else { return };
+        self.capacity.store(capacity.to_bits(), Ordering::Relaxed);
+        self.reported.store(now.micros().max(1), Ordering::Relaxed);
+    }
+
+    /// How much it takes, if it has said so lately.
+    pub(crate) fn capacity(&self, now: Moment) -> Option<f32> {
+        let reported = self.reported.load(Ordering::Relaxed);
+        let is_new =
+            reported > 0 && now.since(Moment::from_micros(reported)) <= limits::LOAD_VALID.as_micros() as u64;
+        is_new.then(|| f32::from_bits(self.capacity.load(Ordering::Relaxed)))
     }
 
     /// Its breaker is open for this time. Says whether that is new.
@@ -131,7 +178,9 @@ impl Seat {
     pub(crate) fn fitness(&self, now: Moment, in_panic: bool) -> Fitness {
         match self.reach() {
             Reach::Away => Fitness::Away,
+            _ if self.word() == Word::NotServing => Fitness::Unwell,
             _ if !in_panic && (self.is_tripped(now) || self.is_ejected(now)) => Fitness::Doubted,
+            Reach::Up if self.word() == Word::Awaited => Fitness::Connecting,
             Reach::Untried | Reach::Up => Fitness::Ready,
             Reach::Trying => Fitness::Connecting,
             Reach::Lost => Fitness::Lost,
@@ -164,9 +213,23 @@ mod tests {
         assert_eq!(seat.fitness(now, false), Fitness::Doubted);
         assert_eq!(seat.fitness(now, true), Fitness::Ready);
         assert_eq!(seat.fitness(now.plus(Duration::from_secs(1)), false), Fitness::Ready, "for a probe");
+        seat.say(Word::Awaited);
+        assert_eq!(seat.fitness(now.plus(Duration::from_secs(1)), false), Fitness::Connecting);
+        seat.say(Word::NotServing);
+        assert_eq!(seat.fitness(now, true), Fitness::Unwell, "it knows better than anybody, in a panic too");
+        seat.say(Word::Serving);
         seat.eject(now, Duration::from_secs(30));
         assert_eq!(seat.fitness(now, false), Fitness::Doubted);
         assert_eq!(seat.fitness(now.plus(Duration::from_secs(30)), false), Fitness::Ready);
+    }
+
+    #[test]
+    fn a_report_counts_while_it_is_new() {
+        let (seat, at) = (Seat::new(1), |secs| Moment::after(Duration::from_secs(secs)));
+        assert_eq!(seat.capacity(at(0)), None);
+        seat.report(at(5), Some(70.0));
+        seat.report(at(6), None);
+        assert_eq!([5, 15, 16].map(|secs| seat.capacity(at(secs))), [Some(70.0), Some(70.0), None]);
     }
 
     #[test]

@@ -78,6 +78,25 @@ proptest! {
     }
 
     #[test]
+    fn who_reports_gets_its_part_of_what_all_could_do(
+        servers in prop::collection::vec((0.05_f64..1.2, 20.0_f64..200.0, prop::bool::weighted(0.8)), 1..12),
+    ) {
+        let fleet = fleet(&Algorithm::ReportedLoad.into(), &vec![100; servers.len()]);
+        for (site, (utilization, calls, reports)) in fleet.sites().iter().zip(&servers) {
+            site.seat.report(at(1), capacity(*calls, 0.0, *utilization).filter(|_| *reports));
+        }
+        fleet.recount(at(1), &Algorithm::ReportedLoad.into());
+        let parts: Vec<_> = servers.iter().map(|(used, calls, reports)| reports.then_some(calls / used)).collect();
+        let known: Vec<f64> = parts.iter().flatten().copied().collect();
+        let mean = if known.is_empty() { 1.0 } else { known.iter().sum::<f64>() / known.len() as f64 };
+        let parts: Vec<_> = parts.into_iter().map(|part| part.unwrap_or(mean)).collect();
+        are_about(&counts(&fleet, 20_000, at(1)), &parts)?;
+        // Nobody has said anything for long: all alike.
+        fleet.recount(at(60), &Algorithm::ReportedLoad.into());
+        are_about(&counts(&fleet, 4_000, at(60)), &vec![1.0; servers.len()])?;
+    }
+
+    #[test]
     fn rendezvous_moves_only_what_it_must(count in 2_usize..30, gone in 0_usize..30) {
         let (whole, gone) = (fleet(&Algorithm::Rendezvous.into(), &vec![100; count]), gone % count);
         let without = fleet(&Algorithm::Rendezvous.into(), &vec![100; count]);
@@ -98,10 +117,10 @@ proptest! {
     fn nobody_who_is_not_ready_is_picked_while_somebody_is(
         states in prop::collection::vec(0_u8..6, 1..20),
         tried in prop::collection::vec(0_usize..20, 0..4),
-        which in 0_usize..8,
+        which in 0..Algorithm::ALL.len(),
         near in 0_usize..20,
     ) {
-        let algorithm = ALL[which];
+        let algorithm = Algorithm::ALL[which];
         let balance = Balance::by(algorithm).panic_threshold(0.0).zone("a");
         let fleet = with_near(&balance, &vec![100; states.len()], near);
         for (site, state) in fleet.sites().iter().zip(&states) {
@@ -128,17 +147,6 @@ proptest! {
     }
 }
 
-const ALL: [Algorithm; 8] = [
-    Algorithm::PeakEwma,
-    Algorithm::LeastLoaded,
-    Algorithm::Random,
-    Algorithm::RoundRobin,
-    Algorithm::WeightedRandom,
-    Algorithm::WeightedRoundRobin,
-    Algorithm::ConsistentHash { bound: 1.25 },
-    Algorithm::Rendezvous,
-];
-
 #[test]
 fn of_two_the_cheaper_one_gets_the_call() {
     let (now, fleet) = (at(1), fleet(&Balance::new(), &[100; 10]));
@@ -163,7 +171,7 @@ fn of_two_the_cheaper_one_gets_the_call() {
 
 #[test]
 fn one_that_is_tried_is_not_tried_again_unless_it_is_the_last() {
-    for algorithm in ALL {
+    for &algorithm in Algorithm::ALL {
         let fleet = fleet(&algorithm.into(), &[100; 3]);
         let mut tried = Vec::new();
         for nth in 0..3 {
@@ -180,7 +188,7 @@ fn one_that_is_tried_is_not_tried_again_unless_it_is_the_last() {
 
 #[test]
 fn a_slow_start_gets_its_share_bit_by_bit() {
-    for algorithm in ALL.into_iter().filter(|algorithm| !algorithm.takes_key()) {
+    for &algorithm in Algorithm::ALL.iter().filter(|algorithm| !algorithm.takes_key()) {
         let fleet = fleet(&algorithm.into(), &[100; 5]);
         fleet.sites()[2].seat.warm_up(at(100));
         let share = |secs| counts(&fleet, 20_000, at(secs))[2] as f64 / 4_000.0;
@@ -193,7 +201,7 @@ fn a_slow_start_gets_its_share_bit_by_bit() {
 
 #[test]
 fn near_ones_come_first_until_too_few_of_them_are_left() {
-    for algorithm in ALL.into_iter().filter(|algorithm| !algorithm.takes_key()) {
+    for &algorithm in Algorithm::ALL.iter().filter(|algorithm| !algorithm.takes_key()) {
         let balance = Balance::by(algorithm).zone("a").panic_threshold(0.0);
         let fleet = with_near(&balance, &[100; 15], 5);
         let near = |fleet: &Fleet<usize>| {

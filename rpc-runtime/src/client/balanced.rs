@@ -114,7 +114,7 @@ impl Balanced {
                     match leg.enter(self.call.method()) {
                         Ok(leg) => {
                             self.rest();
-                            self.call.move_to(leg.member.channel.clone());
+                            self.call.move_to(leg.channel().clone());
                             self.leg = Some(leg);
                             return Poll::Ready(Ok(()));
                         }

@@ -106,6 +106,11 @@ impl Channel {
         }
     }
 
+    /// Nobody else can be called: a call is to wait for an attempt to connect here, and not to be turned away.
+    pub(super) fn hurry(&self) {
+        self.inner.reconnect.lock().hurry();
+    }
+
     /// Why no connection can be had now, if so.
     pub(super) fn why_away(&self) -> Option<RpcError> {
         self.inner.reconnect.lock().why_away()

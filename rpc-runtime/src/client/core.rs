@@ -263,7 +263,11 @@ impl Watch {
 
 impl Lifecycle for Watch {
     /// Calls find out by themselves: they wait for it.
-    fn introduced(&self) {}
+    fn introduced(&self) {
+        if let Some(channel) = self.channel.upgrade() {
+            channel.reconnect.lock().introduced();
+        }
+    }
 
     fn retired(&self) {
         self.lost(None);

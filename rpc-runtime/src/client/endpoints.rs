@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::balance::{Moment, Reach, Site};
+use crate::balance::{Moment, Reach, Site, Word};
 use crate::client::channel::Channel;
 use crate::client::cluster::Cluster;
 use crate::client::core::Target;
@@ -20,7 +20,10 @@ impl Channel {
     pub fn close(&self) {
         if let Some(cluster) = self.cluster() {
             cluster.rest(true);
-            cluster.fleet().sites().iter().for_each(|site| site.of.channel.close());
+            for site in cluster.fleet().sites() {
+                site.of.bundle.clear();
+                site.of.channel.close();
+            }
         }
         let current = self.inner.reconnect.lock().take();
         if let Some(shared) = current {
@@ -66,6 +69,7 @@ fn snapshot(site: &Site<Arc<Member>>, now: Moment) -> EndpointSnapshot {
     let (seat, endpoint) = (&*site.seat, &site.of.endpoint);
     let state = match seat.reach() {
         Reach::Away => EndpointState::Away,
+        _ if seat.word() == Word::NotServing => EndpointState::NotServing,
         _ if seat.is_tripped(now) => EndpointState::Tripped,
         _ if seat.is_ejected(now) => EndpointState::Ejected,
         Reach::Up => EndpointState::Ready,
@@ -77,6 +81,7 @@ fn snapshot(site: &Site<Arc<Member>>, now: Moment) -> EndpointSnapshot {
         weight: site.weight,
         zone: endpoint.zone().map(Arc::from),
         state,
+        connections: if seat.reach() == Reach::Up { site.of.bundle.len() } else { 0 },
         in_flight: seat.load.in_flight(),
         response_time: Duration::from_micros(seat.load.response_time(now) as u64),
         error_rate: 1.0 - seat.load.success_rate(now),

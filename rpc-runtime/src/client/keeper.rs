@@ -10,6 +10,7 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::balance::Reach;
 use crate::call::{Code, Delivery, RpcError};
+use crate::client::checkup::Checkups;
 use crate::client::cluster::Cluster;
 use crate::discovery::Directory;
 use crate::limits;
@@ -43,7 +44,7 @@ async fn keep(cluster: Weak<Cluster>) {
     let directory = Directory::start(Arc::clone(&cluster.source), cluster.directory.clone());
     drop(cluster);
     let mut known = directory.subscribe();
-    let mut is_new = true;
+    let (mut is_new, mut checkups) = (true, Checkups::default());
     loop {
         let Some(cluster) = guard.0.upgrade() else { return };
         if is_new {
@@ -51,6 +52,7 @@ async fn keep(cluster: Weak<Cluster>) {
             cluster.know(&latest);
         }
         let due = warm(&cluster);
+        let due = [due, cluster.look_at_bundles(), checkups.look(&cluster)].into_iter().flatten().min();
         cluster.call_up();
         // Nobody is kept alive by being looked after.
         drop(cluster);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::balance::{Moment, Outcome, Seat};
 use crate::call::{CallResult, Code, Delivery, RpcError};
+use crate::client::bundle::Strand;
+use crate::client::channel::Channel;
 use crate::client::cluster::Cluster;
 use crate::client::member::Member;
 use crate::policy::breaker::{Admitted, Verdict};
@@ -14,6 +16,8 @@ pub(super) struct Leg {
     cluster: Arc<Cluster>,
     pub(super) member: Arc<Member>,
     pub(super) seat: Arc<Seat>,
+    /// The endpoint's further connection that it goes by, if it is not the first.
+    strand: Option<Arc<Strand>>,
     pub(super) sent: Option<Moment>,
     admitted: Option<Box<Admitted>>,
     outcome: Outcome,
@@ -22,7 +26,13 @@ pub(super) struct Leg {
 impl Leg {
     pub(super) fn new(cluster: &Arc<Cluster>, member: Arc<Member>, seat: Arc<Seat>) -> Self {
         let cluster = Arc::clone(cluster);
-        Self { cluster, member, seat, sent: None, admitted: None, outcome: Outcome::GivenUp }
+        let strand = member.bundle.choose(seat.load.in_flight());
+        Self { cluster, member, seat, strand, sent: None, admitted: None, outcome: Outcome::GivenUp }
+    }
+
+    /// What the call is made through.
+    pub(super) fn channel(&self) -> &Channel {
+        self.strand.as_ref().map_or(&self.member.channel, |strand| &strand.channel)
     }
 
     /// Passes the endpoint's breaker, if it has one.
@@ -94,6 +104,9 @@ impl Drop for Leg {
             Some(sent) => (now.since(sent), self.outcome),
             None => (0, Outcome::Ignored),
         };
+        if let Some(strand) = &self.strand {
+            strand.end(now);
+        }
         let streak = self.seat.load.end(now, took, outcome);
         self.cluster.ended(&self.seat, streak, now);
     }

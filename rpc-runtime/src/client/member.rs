@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::client::bundle::Bundle;
 use crate::client::channel::Channel;
 use crate::discovery::Endpoint;
 use crate::policy::breaker::Breaker;
@@ -9,8 +10,10 @@ use crate::policy::breaker::Breaker;
 /// One endpoint. The last call that it has drops it: then its channel closes its connection in good order.
 pub(super) struct Member {
     pub(super) endpoint: Endpoint,
-    /// A channel to this endpoint alone, which connects and backs off as any other.
+    /// A channel to this endpoint alone, which connects and backs off as any other, and says how far the endpoint is.
     pub(super) channel: Channel,
+    /// Its further connections.
+    pub(super) bundle: Bundle,
     pub(super) breaker: Option<Breaker>,
 }
 

@@ -3,8 +3,10 @@
 mod attended;
 mod balanced;
 mod builder;
+mod bundle;
 mod call;
 mod channel;
+mod checkup;
 mod cluster;
 mod core;
 mod credentials;

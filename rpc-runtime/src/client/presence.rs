@@ -27,6 +27,11 @@ impl Presence {
         self.keeper.notify_one();
     }
 
+    /// The endpoint has said how many calls it takes.
+    pub(super) fn introduced(&self) {
+        self.keeper.notify_one();
+    }
+
     /// The connection was made, and broke. The calls that were on it say nothing more: so one that kills its server counts once.
     pub(super) fn broke(&self) {
         self.seat.load.begin();

@@ -25,6 +25,8 @@ use crate::policy::Backoff;
 ///                        └──▶ Connecting
 /// ```
 ///
+/// One endpoint of many is tried before that wait is over if calls find no other: see [`hurry`](Reconnect::hurry).
+///
 /// A connection that was lost is made again at once. It counts as a success only when it has answered a call: a dying
 /// process accepts too, and one that has as many connections as it takes says HELLO before it turns a further one away.
 #[derive(Debug)]
@@ -32,9 +34,10 @@ enum State {
     Idle,
     Connecting,
     Up(Arc<Shared>),
-    /// The last attempt failed; the next one may be made from `until` on.
+    /// The last attempt failed; the next one may be made from `until` on, or from `urgent` on if nobody else can be called.
     BackOff {
         until: Instant,
+        urgent: Instant,
         error: RpcError,
     },
 }
@@ -61,6 +64,10 @@ pub(super) enum Found {
 pub(super) struct Reconnect {
     state: State,
     backoff: Backoff,
+    /// That of attempts which are made because nobody else can be called, and the end of the wait that they are made within: they
+    /// fail for their own account.
+    urgency: Backoff,
+    due: Option<Instant>,
     /// Connections in a row that ended before they answered a call.
     fruitless: u32,
     line: Line,
@@ -77,6 +84,8 @@ impl Reconnect {
         Self {
             state: State::Idle,
             backoff: Backoff::new(limits::BACKOFF_FIRST, longest),
+            urgency: Backoff::new(limits::URGENT_FIRST, limits::BACKOFF_FIRST),
+            due: None,
             fruitless: 0,
             line: Line::default(),
             story: Story::default(),
@@ -103,7 +112,7 @@ impl Reconnect {
             self.lost(&shared, None);
         }
         match &self.state {
-            State::BackOff { until, error } if now() < *until => {
+            State::BackOff { until, error, .. } if now() < *until => {
                 return Found::BackOff { until: *until, error: error.clone() };
             }
             State::Connecting => {
@@ -124,6 +133,17 @@ impl Reconnect {
         Found::Attempt
     }
 
+    /// Nobody else can be called: the next look makes an attempt, unless the last one has failed just now.
+    pub(super) fn hurry(&mut self) {
+        let now = now();
+        if let State::BackOff { until, urgent, .. } = &mut self.state
+            && (*urgent..*until).contains(&now)
+        {
+            self.due = Some(*until);
+            *until = now;
+        }
+    }
+
     /// The calls that wait.
     pub(super) const fn line(&mut self) -> &mut Line {
         &mut self.line
@@ -132,17 +152,27 @@ impl Reconnect {
     /// An attempt has succeeded.
     pub(super) fn connected(&mut self, shared: Arc<Shared>) -> Vec<Waker> {
         self.state = State::Up(shared);
+        self.due = None;
         self.note_reach(Reach::Up);
         self.story.clear();
         self.line.call_up()
     }
 
+    /// The peer has said what it takes.
+    pub(super) fn introduced(&self) {
+        if let Some(presence) = &self.presence {
+            presence.introduced();
+        }
+    }
+
     /// An attempt has failed.
     pub(super) fn failed(&mut self, error: RpcError) -> Vec<Waker> {
         let now = now();
-        let until = now + self.backoff.next(Throw(roll()));
+        let due = self.due.take().filter(|due| *due > now);
+        let until = due.unwrap_or_else(|| now + self.backoff.next(Throw(roll())));
+        let urgent = now + self.urgency.next(Throw(roll()));
         self.story.note(Step::BackingOff, now);
-        self.state = State::BackOff { until, error };
+        self.state = State::BackOff { until, urgent, error };
         self.note_reach(Reach::Away);
         self.line.call_up()
     }
@@ -189,6 +219,7 @@ impl Reconnect {
         let is_success = shared.has_answered();
         if is_success {
             self.backoff.reset();
+            self.urgency.reset();
             self.fruitless = 0;
         }
         is_success

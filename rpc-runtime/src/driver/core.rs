@@ -46,6 +46,8 @@ pub(super) struct Core {
     after: Option<Box<Aftermath>>,
     /// Whose memory of replies the peer has.
     pub(super) replies: Option<NonZeroU64>,
+    /// How many calls the peer takes at a time, once it has said so.
+    pub(super) taken: Option<u32>,
     /// The peer has answered a call, with whatever.
     pub(super) answered: bool,
 }
@@ -87,6 +89,7 @@ impl Core {
             stops: Vec::new(),
             after: None,
             replies: None,
+            taken: None,
             answered: false,
         }
     }
@@ -170,6 +173,7 @@ impl Core {
                 Event::Refused(reason) => self.after().refused.push(reason),
                 Event::Ready(hello) => {
                     self.replies = NonZeroU64::new(hello.replies);
+                    self.taken = Some(hello.in_flight);
                     self.after().ready = Some(hello);
                 }
                 Event::Retire => self.after().retired = true,

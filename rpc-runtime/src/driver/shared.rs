@@ -224,6 +224,11 @@ impl Shared {
         self.core.lock().replies
     }
 
+    /// How many calls the peer takes at a time, once it has said so.
+    pub(crate) fn taken(&self) -> Option<u32> {
+        self.core.lock().taken
+    }
+
     /// Whether the connection lives in the runtime that this is called in: if not, it may have no turn while the caller
     /// has.
     pub(crate) fn is_at_home(&self) -> bool {

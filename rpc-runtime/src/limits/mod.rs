@@ -1,10 +1,17 @@
 //! Every bound and default of the runtime, each with its reason. Nothing here is computed from anything else
 //! at run time; what a user can change is changed through the builders that name these constants.
 
+mod balance;
 mod discovery;
 
 use std::time::Duration;
 
+pub use balance::{
+    CONNECTION_CALLS, CONNECTION_IDLE, CONNECTION_LOOK, EJECT_BASE, EJECT_CONSECUTIVE, EJECT_INTERVAL,
+    EJECT_LONGEST, EJECT_MOST, ENDPOINT_CONNECTIONS, ENDPOINT_TRIES, LOAD_REPORT, LOAD_REPORT_LEAST,
+    LOAD_VALID, PANIC, PICK_DRAWS, RING_BOUND, RING_LEAST, RING_POINTS, SLOW_START, SLOW_START_LEAST,
+    URGENT_FIRST, WARM_ENDPOINTS,
+};
 pub use discovery::{
     COLD_START, COLD_START_BYTES, DEBOUNCE, DEBOUNCES, DNS_ANSWER, DNS_ATTEMPT, DNS_LEAST, DNS_MOST,
     ENDPOINT_TEXT, ENDPOINTS, ETCD_ANSWER, ETCD_GRACE, ETCD_LOOK, ETCD_PAGE, ETCD_REQUEST,
@@ -524,47 +531,3 @@ pub const CACHE_JITTER: f64 = 0.1;
 
 /// The longest that an answer is kept: whoever says more means for ever, and a clock cannot hold that.
 pub const CACHE_TTL_MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-// ----- balancing -----
-
-/// How often a pick draws before it looks at all: if half of the fleet is not ready, in one of 256 picks.
-pub const PICK_DRAWS: usize = 8;
-
-/// How long a new endpoint takes less than its share: as long as response times are remembered.
-pub const SLOW_START: Duration = Duration::from_secs(10);
-
-/// What part of its share an endpoint takes at the beginning of its slow start: Dubbo's tenth, enough to find out how it does.
-pub const SLOW_START_LEAST: f32 = 0.1;
-
-/// Below which part of sound endpoints nobody is doubted any more: Envoy's half.
-pub const PANIC: f64 = 0.5;
-
-/// To how many endpoints connections are kept before a call needs them: a connection costs 6 KiB at the server.
-pub const WARM_ENDPOINTS: usize = 64;
-
-/// How many endpoints a call that has not been sent asks for a connection, one after the other.
-pub const ENDPOINT_TRIES: usize = 4;
-
-/// How many points an endpoint of the usual weight has on a ring: its part of the keys is then within 9 % of even, mostly.
-pub const RING_POINTS: u32 = 128;
-
-/// How far above the mean an endpoint may be loaded before keys leave it: the paper's 1.25.
-pub const RING_BOUND: f64 = 1.25;
-
-/// Calls under way below which no endpoint is loaded, whatever the mean is: with a handful of calls the mean says nothing.
-pub const RING_LEAST: f64 = 8.0;
-
-/// So many failures in a row eject an endpoint: Envoy's and Finagle's.
-pub const EJECT_CONSECUTIVE: u32 = 5;
-
-/// How long the first ejection lasts. (gRFC A50.)
-pub const EJECT_BASE: Duration = Duration::from_secs(30);
-
-/// The longest ejection. (gRFC A50.)
-pub const EJECT_LONGEST: Duration = Duration::from_secs(300);
-
-/// What part of a fleet may be ejected at a time: beyond it the fault is more likely to be elsewhere.
-pub const EJECT_MOST: f64 = 0.5;
-
-/// How often the statistics are looked at. (gRFC A50.)
-pub const EJECT_INTERVAL: Duration = Duration::from_secs(10);

@@ -26,6 +26,8 @@ pub struct EndpointSnapshot {
     pub zone: Option<Arc<str>>,
     /// Whether calls go there.
     pub state: EndpointState,
+    /// How many connections there are to it, being made or made; 0 unless the first one is.
+    pub connections: usize,
     /// Calls of this channel that are under way there.
     pub in_flight: u32,
     /// How long answers take lately, as a peak EWMA with τ = 10 s; zero if nothing is known.
@@ -52,6 +54,8 @@ pub enum EndpointState {
     Ejected,
     /// Its circuit breaker is open.
     Tripped,
+    /// It says itself that it does not serve.
+    NotServing,
 }
 
 impl EndpointState {
@@ -64,6 +68,7 @@ impl EndpointState {
             Self::Away => "away",
             Self::Ejected => "ejected",
             Self::Tripped => "tripped",
+            Self::NotServing => "not_serving",
         }
     }
 
@@ -122,6 +127,7 @@ mod tests {
             weight: 100,
             zone: None,
             state,
+            connections: 1,
             in_flight,
             response_time: Duration::from_millis(millis),
             error_rate,

@@ -16,6 +16,7 @@ use crate::server::core::Core;
 use crate::server::error::BindError;
 use crate::server::handshakes::Handshakes;
 use crate::server::health::{Board, HealthServer};
+use crate::server::meter::Meter;
 use crate::server::presence::Presence;
 use crate::server::router::Router;
 use crate::server::serving::{Drained, ServerHandle, Stop, serve};
@@ -135,7 +136,8 @@ pub struct ServerBuilder {
     handshakes: usize,
     shards: Option<NonZeroUsize>,
     grace: Duration,
-    pub(super) health: bool,
+    /// If it serves its health.
+    pub(super) health: Option<Meter>,
     pub(super) presence: Presence,
 }
 
@@ -153,7 +155,7 @@ impl Default for ServerBuilder {
             handshakes: limits::HANDSHAKES,
             shards: None,
             grace: limits::GRACE,
-            health: false,
+            health: None,
             presence: Presence::default(),
         }
     }
@@ -343,8 +345,9 @@ impl ServerBuilder {
         self.presence.check()?;
         let services: Vec<_> =
             self.services.iter().map(|service| service.descriptor().name.to_owned()).collect();
-        let board = Board::new(services.iter().cloned());
-        if self.health {
+        let meter = self.health.map(Arc::new);
+        let board = Board::new(services.iter().cloned(), meter.clone().unwrap_or_default());
+        if meter.is_some() {
             self.services.push(Arc::new(HealthServer::new(board.clone())));
         }
         let names: Vec<&str> = self.services.iter().map(|service| service.descriptor().name).collect();
@@ -357,13 +360,13 @@ impl ServerBuilder {
         let handler = if config.replies == 0 { handler } else { Arc::new(OnceOnly::new(handler)) };
         let handshakes = Handshakes::new(self.handshakes, config.handshake);
         let instance = config.instance;
-        let core = Core::new(router, handler, self.observer, config, self.caps, self.connections, handshakes);
-        let (listeners, addresses) = (Vec::new(), Vec::new());
+        let watchers = (self.observer, meter);
+        let core = Core::new(router, handler, watchers, config, self.caps, self.connections, handshakes);
         let server = Server {
             core,
             transports: self.transports,
-            listeners,
-            addresses,
+            listeners: Vec::new(),
+            addresses: Vec::new(),
             shards: self.shards,
             grace: self.grace,
             services,

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::observe::{Observer, Refused};
 use crate::proto::{Config, ConnectionError, Refusal, Side};
 use crate::server::handshakes::Handshakes;
+use crate::server::meter::Meter;
 use crate::server::router::Router;
 use crate::transport::{Link, Throttle};
 
@@ -27,6 +28,8 @@ pub(super) struct Core {
     /// The router behind all layers.
     handler: Arc<dyn Handler>,
     observer: Option<Arc<dyn Observer>>,
+    /// Counts for those who ask how loaded the server is.
+    meter: Option<Arc<Meter>>,
     wants_times: bool,
     config: Config,
     caps: Caps,
@@ -45,7 +48,7 @@ impl Core {
     pub(super) fn new(
         router: Arc<Router>,
         handler: Arc<dyn Handler>,
-        observer: Option<Arc<dyn Observer>>,
+        (observer, meter): (Option<Arc<dyn Observer>>, Option<Arc<Meter>>),
         config: Config,
         caps: Caps,
         limit: usize,
@@ -58,6 +61,7 @@ impl Core {
             router,
             handler,
             observer,
+            meter,
             wants_times,
             config,
             caps,
@@ -221,6 +225,9 @@ impl Dispatch for Core {
     }
 
     fn finished(&self, how: Finish) {
+        if let Some(meter) = &self.meter {
+            meter.count(how);
+        }
         self.tell(|observer| match how {
             Finish::Answered => observer.call_finished(None),
             Finish::Failed(code) => observer.call_finished(Some(code)),
@@ -363,7 +370,7 @@ impl Local {
         let router = Arc::new(router);
         let handshakes = Handshakes::new(limits::HANDSHAKES, limits::HANDSHAKE);
         let (config, caps) = (Config::default(), Caps::default());
-        Self(Core::new(router.clone(), router, None, config, caps, usize::MAX, handshakes))
+        Self(Core::new(router.clone(), router, (None, None), config, caps, usize::MAX, handshakes))
     }
 
     /// Serves the other end of a pipe.

@@ -4,10 +4,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::limits;
+use crate::server::meter::Meter;
+pub use crate::server::meter::ServerLoad;
 
 /// How a server and its services are. A server offers it if it is [asked to](crate::ServerBuilder::health), and says it of itself
 /// with [`ServerHandle::set_health`](crate::ServerHandle::set_health). The name `""` is the server as a whole.
@@ -21,6 +26,10 @@ pub trait Health {
     /// as long as nothing changes: its `idle_timeout` is a day.
     #[rpc(idempotent, timeout = "2s", idle_timeout = "24h")]
     fn watch(&self, service: String) -> impl Stream<Item = HealthStatus>;
+
+    /// How loaded the server is, every so many milliseconds, 100 at least, of which each time tells; ends when the server shuts down.
+    #[rpc(idempotent, timeout = "2s", idle_timeout = "1h")]
+    fn load(&self, every_ms: u32) -> impl Stream<Item = ServerLoad>;
 }
 
 /// How a service is.
@@ -35,9 +44,9 @@ pub enum HealthStatus {
     Unknown,
 }
 
-/// What a server says of its health.
+/// What a server says of its health and its load.
 #[derive(Clone)]
-pub(super) struct Board(Arc<watch::Sender<State>>);
+pub(super) struct Board(Arc<watch::Sender<State>>, Arc<Meter>);
 
 struct State {
     services: BTreeMap<String, HealthStatus>,
@@ -46,9 +55,9 @@ struct State {
 
 impl Board {
     /// A board for these services, all of which serve.
-    pub(super) fn new(services: impl Iterator<Item = String>) -> Self {
+    pub(super) fn new(services: impl Iterator<Item = String>, meter: Arc<Meter>) -> Self {
         let all = services.chain([String::new()]).map(|name| (name, HealthStatus::Serving)).collect();
-        Self(Arc::new(watch::Sender::new(State { services: all, is_over: false })))
+        Self(Arc::new(watch::Sender::new(State { services: all, is_over: false })), meter)
     }
 
     /// Sets what is said of a service; false if there is none of that name.
@@ -99,6 +108,22 @@ impl Health for Board {
             }
         })
     }
+
+    fn load(&self, every_ms: u32) -> impl Stream<Item = ServerLoad> {
+        let every = Duration::from_millis(u64::from(every_ms)).max(limits::LOAD_REPORT_LEAST);
+        let state = (self.0.subscribe(), Arc::clone(&self.1), None);
+        stream::unfold(state, move |(mut board, meter, last)| async move {
+            let from = last.unwrap_or_else(|| meter.read());
+            let is_over = async { board.wait_for(|state| state.is_over).await.is_ok() };
+            tokio::select! {
+                biased;
+                _ = is_over => return None,
+                () = tokio::time::sleep(every) => {}
+            }
+            let to = meter.read();
+            Some((meter.load(&from, &to), (board, meter, Some(to))))
+        })
+    }
 }
 
 impl fmt::Debug for Board {
@@ -111,11 +136,13 @@ impl fmt::Debug for Board {
 mod tests {
     use futures::StreamExt;
 
+    use crate::driver::Finish;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn health_is_told_to_who_asks_and_to_who_watches() {
-        let board = Board::new(["Calculator".to_owned()].into_iter());
+        let board = Board::new(["Calculator".to_owned()].into_iter(), Arc::default());
         let client = HealthClient::loopback(board.clone());
         let mut watched = client.watch("Calculator".to_owned());
         assert_eq!(watched.next().await.unwrap().unwrap(), HealthStatus::Serving);
@@ -132,5 +159,27 @@ mod tests {
         assert!(watched.next().await.is_none() && board.set("Calculator", true));
         assert_eq!(client.check("").await.unwrap(), HealthStatus::NotServing);
         assert_eq!(client.check("Calculator").await.unwrap(), HealthStatus::NotServing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_load_is_told_as_often_as_is_asked_until_the_end() {
+        let meter = Arc::new(Meter::new(Arc::new(|| 0.5)));
+        let board = Board::new(std::iter::empty(), Arc::clone(&meter));
+        let client = HealthClient::loopback(board.clone());
+        let mut loads = client.load(2_000);
+        // What is counted before the stream has begun is of no time that it tells of.
+        meter.count(Finish::Answered);
+        let first = loads.next().await.unwrap().unwrap();
+        assert_eq!((first.utilization, first.calls), (0.5, 0.0));
+        let began = tokio::time::Instant::now();
+        for _ in 0..3 {
+            (0..4).for_each(|_| meter.count(Finish::Answered));
+            let load = loads.next().await.unwrap().unwrap();
+            assert_eq!((load.utilization, load.errors), (0.5, 0.0));
+            assert!((1.5..=2.5).contains(&load.calls), "{load:?}");
+        }
+        assert!((6.0..6.5).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+        board.end();
+        assert!(loads.next().await.is_none());
     }
 }

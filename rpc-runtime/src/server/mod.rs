@@ -6,6 +6,7 @@ mod core;
 mod error;
 mod handshakes;
 pub mod health;
+mod meter;
 mod presence;
 mod registering;
 mod router;

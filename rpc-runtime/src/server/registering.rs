@@ -5,12 +5,21 @@ use std::time::Duration;
 
 use crate::discovery::{DiscoveryError, Registrar};
 use crate::server::builder::ServerBuilder;
+use crate::server::meter::Meter;
 
 impl ServerBuilder {
     /// Serves [`Health`](crate::health::Health) too, which says how the server and its services are:
     /// [`ServerHandle::set_health`](crate::ServerHandle::set_health).
-    pub const fn health(mut self) -> Self {
-        self.health = true;
+    pub fn health(mut self) -> Self {
+        self.health.get_or_insert_default();
+        self
+    }
+
+    /// Says which part of what the server has is in use, 1 for all of it: of the places in its queue, say, or of its disk's time. Asked
+    /// whenever the [load](crate::health::Health::load) is told, so it is to be quick. By default it is the part of the time in
+    /// which the threads of the runtime work. Serves [`Health`](Self::health) too.
+    pub fn utilization(mut self, utilization: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        self.health = Some(Meter::new(Arc::new(utilization)));
         self
     }
 

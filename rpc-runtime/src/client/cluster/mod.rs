@@ -1,7 +1,8 @@
 //! Owns [`Cluster`]: the endpoints of a balanced channel, what is known of them, and the picks among them. Does not make calls
 //! (`balanced`), and does not keep connections (`keeper`).
 
-use std::collections::BTreeMap;
+mod list;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,18 +13,17 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::balance::{Ask, Balance, Carried, Fleet, Moment, Picked, Reach, Seat, Site, hash, highest};
-use crate::call::{Candidate, Code, Delivery, Pick, RpcError, SharedDice, Trail};
+use crate::balance::{Ask, Balance, Carried, Fleet, Moment, Picked, Reach, Seat, Site};
+use crate::call::{Candidate, Pick, RpcError, SharedDice, Trail};
 use crate::client::channel::Channel;
 use crate::client::core::Endpoints;
 use crate::client::line::{Line, Place, Who};
 use crate::client::member::Member;
 use crate::client::presence::Presence;
-use crate::discovery::{DirectoryConfig, Discovery, Endpoint, Known};
+use crate::discovery::{DirectoryConfig, Discovery};
 use crate::driver::now;
 use crate::limits;
 use crate::observe::Observer;
-use crate::policy::breaker::Breaker;
 use crate::proto::Config;
 
 /// Makes the channel of one endpoint.
@@ -140,7 +140,13 @@ impl Cluster {
         };
         let Some(picked) = picked else { return self.nobody() };
         let site = &fleet.sites()[picked.index];
+        if site.seat.reach() == Reach::Away {
+            self.last_hope(&fleet, &site.of);
+        }
         fleet.begin(&site.seat);
+        if site.of.bundle.is_short(site.seat.load.in_flight()) {
+            self.keeper.notify_one();
+        }
         Found::Member(Arc::clone(&site.of), Arc::clone(&site.seat))
     }
 
@@ -153,12 +159,23 @@ impl Cluster {
 
     #[cold]
     fn nobody(&self) -> Found {
+        self.why_nobody().map_or(Found::NotYet, Found::None)
+    }
+
+    /// Why there is no endpoint, if somebody has said so. A list may have come since the fleet was seen empty: what is said of that one
+    /// is not why, and whoever looks again finds it.
+    fn why_nobody(&self) -> Option<RpcError> {
         let waiting = self.waiting.lock();
-        // A list that has come since the look says why there is nobody, and is no longer why.
-        if !self.fleet.load().sites().is_empty() {
-            return Found::NotYet;
+        waiting.why.clone().filter(|_| self.fleet.load().sites().is_empty())
+    }
+
+    /// An endpoint that could not be reached is picked. Where none is connected it is tried at once: servers that are restarted one
+    /// after another are away for a moment only, and the last of them must not leave before its clients have found the first.
+    #[cold]
+    fn last_hope(&self, fleet: &Fleet<Arc<Member>>, member: &Member) {
+        if fleet.sites().iter().all(|site| site.seat.reach() != Reach::Up) {
+            member.channel.hurry();
         }
-        waiting.why.clone().map_or(Found::NotYet, Found::None)
     }
 
     /// A call that was under way at an endpoint has ended, and so many have failed there in a row.
@@ -224,80 +241,6 @@ impl Cluster {
     /// The runtime that kept it has ended: the next call begins anew.
     pub(super) fn is_left(&self) {
         self.is_kept.store(false, Ordering::Relaxed);
-    }
-
-    /// What is known of the endpoints is this.
-    pub(super) fn know(self: &Arc<Self>, known: &Known) {
-        let mut waiting = self.waiting.lock();
-        if known.heard.is_some() || !known.endpoints.is_empty() {
-            let is_first = !std::mem::replace(&mut waiting.has_begun, true);
-            self.fleet.store(Arc::new(self.next_fleet(&known.endpoints, is_first)));
-        }
-        if let Some(problem) = &known.problem {
-            let text = format!("no endpoints: {problem}");
-            let error = RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text);
-            waiting.why = Some(error.with_source(Arc::clone(problem)));
-        } else if known.heard.is_some() {
-            let what = if known.endpoints.is_empty() { "names none" } else { "names none that takes calls" };
-            let text = format!("no endpoints: {} {what}", self.source.name());
-            waiting.why = Some(RpcError::new(Code::UNAVAILABLE, Delivery::NotSent, text));
-        }
-    }
-
-    /// The fleet of these endpoints, which takes over what the present one knows of them.
-    fn next_fleet(self: &Arc<Self>, endpoints: &[Endpoint], is_first: bool) -> Fleet<Arc<Member>> {
-        let (old, now) = (self.fleet(), self.now());
-        let known: BTreeMap<_, _> = old
-            .sites()
-            .iter()
-            .map(|site| ((site.of.endpoint.address(), site.of.endpoint.instance()), site))
-            .collect();
-        let usual = old.usual_time(now);
-        let takes_calls = endpoints.iter().filter(|endpoint| endpoint.weight() > 0);
-        let all: Vec<_> = takes_calls.map(|one| (hash(one.address().as_bytes()), one)).collect();
-        let seed = self.balance.seed.unwrap_or_else(|| self.config.instance);
-        let mine = highest(all, self.balance.subset.unwrap_or(usize::MAX), seed, |(id, _)| *id);
-        let site = |(id, endpoint): (u64, &Endpoint)| {
-            let have = known.get(&(endpoint.address(), endpoint.instance()));
-            let (seat, of) = match have {
-                Some(site) => (Arc::clone(&site.seat), Arc::clone(&site.of)),
-                None => self.arrival(id, endpoint, (!is_first).then_some((now, usual)))?,
-            };
-            let is_near = self.balance.zone.as_deref().is_none_or(|zone| endpoint.zone() == Some(zone));
-            Some(Site { seat, weight: endpoint.weight(), is_near, of })
-        };
-        let fleet =
-            Fleet::new(mine.into_iter().filter_map(site).collect(), &self.balance, Arc::clone(&self.carried));
-        fleet.recount(now, &self.balance);
-        fleet
-    }
-
-    /// A new endpoint; one that comes later starts slowly, and as what is usual.
-    fn arrival(
-        self: &Arc<Self>,
-        id: u64,
-        endpoint: &Endpoint,
-        later: Option<(Moment, f32)>,
-    ) -> Option<(Arc<Seat>, Arc<Member>)> {
-        let seat = Arc::new(Seat::new(id));
-        if let Some((now, usual)) = later {
-            seat.warm_up(now);
-            seat.load.presume(now, usual);
-        }
-        let presence = Presence::new(Arc::clone(&seat), Arc::clone(&self.keeper), self.began);
-        let cluster: Weak<Endpoints> = Arc::<Self>::downgrade(self);
-        let channel = match (self.make)(endpoint.address(), cluster, presence) {
-            Ok(channel) => channel,
-            Err(error) => {
-                tracing::warn!(source = %self.source.name(), %error, "an endpoint is of no use");
-                return None;
-            }
-        };
-        let breaker =
-            self.balance.breaker.clone().map(|config| {
-                Breaker::with_observer(config.named(endpoint.address()), self.observer.clone())
-            });
-        Some((seat, Arc::new(Member { endpoint: endpoint.clone(), channel, breaker })))
     }
 
     // ----- those who wait -----
@@ -370,7 +313,7 @@ impl Cluster {
     pub(super) fn is_ready(&self) -> Option<Result<(), RpcError>> {
         let fleet = self.fleet.load();
         if fleet.sites().is_empty() {
-            return self.waiting.lock().why.clone().map(Err);
+            return self.why_nobody().map(Err);
         }
         if fleet.sites().iter().any(|site| site.seat.reach() == Reach::Up) {
             return Some(Ok(()));
