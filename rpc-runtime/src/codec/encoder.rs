@@ -18,21 +18,34 @@ pub(super) struct Encoder {
     wrappers_left: u16,
 }
 
+/// Gives the buffer back whatever becomes of the value, up to where it is whole.
+struct Writing<'a> {
+    encoder: Encoder,
+    out: &'a mut Vec<u8>,
+    whole: usize,
+}
+
+impl Drop for Writing<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.out = mem::take(&mut self.encoder.out);
+        self.out.truncate(self.whole);
+    }
+}
+
 impl Encoder {
     /// Appends a value that lies in `within` containers to `out`, which an error leaves as it was.
     pub(super) fn append<T>(value: &T, out: &mut Vec<u8>, within: u8) -> Result<(), EncodeError>
     where
         T: Serialize + ?Sized,
     {
-        let start = out.len();
+        let whole = out.len();
         let containers_left = MAX_DEPTH.saturating_sub(within);
-        let mut encoder = Self { out: mem::take(out), containers_left, wrappers_left: MAX_WRAPPERS };
-        let written = value.serialize(&mut encoder);
-        *out = encoder.out;
-        if written.is_err() {
-            out.truncate(start);
-        }
-        written
+        let encoder = Self { out: mem::take(out), containers_left, wrappers_left: MAX_WRAPPERS };
+        let mut writing = Writing { encoder, out, whole };
+        value.serialize(&mut writing.encoder)?;
+        writing.whole = writing.encoder.out.len();
+        Ok(())
     }
 
     /// Makes room for bytes that are to follow, if they are so many that it matters where.
@@ -69,5 +82,28 @@ impl Encoder {
         self.enter()?;
         Counted::Map.write(&mut self.out, 1);
         self.serialize_str(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    struct Panics;
+
+    impl Serialize for Panics {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("in a `Serialize`")
+        }
+    }
+
+    #[test]
+    fn a_value_that_panics_leaves_what_was_before_it() {
+        let mut out = vec![7];
+        let written = catch_unwind(AssertUnwindSafe(|| Encoder::append(&(1, Panics), &mut out, 0)));
+        assert!(written.is_err());
+        assert_eq!(out, [7]);
     }
 }

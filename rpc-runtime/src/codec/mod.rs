@@ -55,7 +55,7 @@ use crate::call::Load;
 ///
 /// # Errors
 /// Its `Serialize` refused, it nests deeper than 64 containers or 256 newtypes and options, or a length does not
-/// fit in 32 bits; `out` is then what it was. (A `Serialize` that panics leaves `out` empty.)
+/// fit in 32 bits; `out` is then what it was, and so it is if a `Serialize` panics.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     Encoder::append(value, out, 0)
 }

@@ -304,7 +304,7 @@ impl Sink {
         St: Stream<Item = R>,
     {
         // The user's `Serialize` runs under no lock, and if it panics it takes no earlier items with it.
-        let (mut stream, mut encoded) = (pin!(stream), Vec::new());
+        let mut stream = pin!(stream);
         let end = poll_fn(|cx| {
             let Some(mut made) = Made::begin(&self.slot) else { return Poll::Pending };
             loop {
@@ -319,11 +319,9 @@ impl Sink {
                     Ok(value) => Ok(value),
                     Err(detail) => return Poll::Ready(app::<S::Ok, S::Detail, A>(method, detail)),
                 };
-                encoded.clear();
-                if let Err(error) = A::write(&value, &mut encoded) {
+                if let Err(error) = made.items.push_with(|out| A::write(&value, out)) {
                     return Poll::Ready(Err(not_answerable(method, error)));
                 }
-                made.items.push(&encoded);
             }
         })
         .await;

@@ -22,9 +22,9 @@ impl Vain {
         Self { most, spent: 0, forgiven: now }
     }
 
-    /// A frame has moved something.
-    pub(super) const fn forgive(&mut self) {
-        self.spent = self.spent.saturating_sub(limits::VAIN_FORGIVEN);
+    /// So many frames have moved something.
+    pub(super) const fn forgive(&mut self, frames: u32) {
+        self.spent = self.spent.saturating_sub(limits::VAIN_FORGIVEN.saturating_mul(frames));
     }
 
     /// A frame has moved nothing.

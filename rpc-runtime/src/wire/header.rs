@@ -128,6 +128,12 @@ impl Header {
     /// What the length field counts of it.
     const COUNTED: usize = 6;
 
+    /// What stands between a frame's length and its body.
+    pub(crate) const fn bytes(self) -> [u8; Self::COUNTED] {
+        let [i0, i1, i2, i3] = self.id.to_be_bytes();
+        [self.kind as u8, self.flags.0, i0, i1, i2, i3]
+    }
+
     /// Reads and checks kind, flags and id; `None` for an unknown kind that is to be skipped.
     #[inline]
     fn read(kind: u8, flags: u8, id: u32) -> Result<Option<Self>, WireError> {

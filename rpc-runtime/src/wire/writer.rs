@@ -17,8 +17,7 @@ impl<'a> FrameWriter<'a> {
     pub fn new(out: &'a mut Vec<u8>, header: Header) -> Self {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&[header.kind as u8, header.flags.0]);
-        out.extend_from_slice(&header.id.to_be_bytes());
+        out.extend_from_slice(&header.bytes());
         Self { out, start }
     }
 

@@ -7,6 +7,7 @@ use super::Connection;
 use crate::proto::event::Event;
 use crate::proto::handshake::Progressed;
 use crate::proto::phase::Phase;
+use crate::proto::stream::Run;
 use crate::proto::tools::Tools;
 use crate::proto::unfinished::Unfinished;
 use crate::proto::{ConnectionError, Misbehaviour};
@@ -32,6 +33,13 @@ impl Connection {
         }
         let Some(RawFrame { header, body, size }) = wire::split_begun(input)? else { return Ok(0) };
         if size <= input.len() {
+            if let Some(header) =
+                header.filter(|header| header.kind == Kind::Item && header.flags == Flags::NONE)
+                && let Some(Run { bytes, items, .. }) = self.handle_items(header, input, now)
+            {
+                self.vain.forgive(items);
+                return Ok(bytes);
+            }
             self.handle_frame(header, body, now)?;
             return Ok(size);
         }
@@ -96,7 +104,7 @@ impl Connection {
         let id = header.id;
         let own = self.side.owns(id);
         if self.moves_something(header) {
-            self.vain.forgive();
+            self.vain.forgive(1);
         } else {
             self.vain.count(now)?;
         }

@@ -40,7 +40,7 @@ use crate::proto::tools::Tools;
 use crate::proto::unfinished::Unfinished;
 use crate::proto::vain::Vain;
 use crate::proto::{CallId, CallKey, Config, ConnectionError, Side};
-use crate::wire::{Goaway, Hello, Kind};
+use crate::wire::{Goaway, Header, Hello, Kind};
 
 /// One connection: the protocol without a socket. See the [module](super) for its grammar.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ pub struct Connection {
 impl Connection {
     /// A connection whose transport has just been made. Its preface and HELLO are ready to be written.
     pub fn new(side: Side, mut config: Config, now: Instant) -> Self {
-        // A payload's total is a `u32` on the wire.
-        config.message = config.message.min(u32::MAX as usize);
+        // A payload's total is a `u32` on the wire, and so is the length of an item with its head.
+        config.message = config.message.min(u32::MAX as usize - Header::SIZE);
         // At once and for ever are no times to wait for a sign of life.
         config.keepalive = config.keepalive.map(|silence| silence.max(limits::KEEPALIVE_LEAST));
         config.keepalive_timeout = config.keepalive_timeout.max(limits::KEEPALIVE_LEAST);

@@ -7,6 +7,7 @@ use crate::call::{Batch, Metadata, RpcError};
 use crate::proto::ConnectionError;
 use crate::proto::event::{CallRef, Taken};
 use crate::proto::id::{CallId, CallKey};
+use crate::proto::stream::Run;
 #[cfg(any(test, fuzzing))]
 use crate::proto::stream::Streams;
 use crate::proto::tools::Tools;
@@ -62,6 +63,14 @@ impl Connection {
     }
 
     // ----- inside -----
+
+    /// Takes the items that the input begins with, if they are as items mostly are; see [`Run`].
+    pub(super) fn handle_items(&mut self, header: Header, input: &[u8], now: Instant) -> Option<Run> {
+        match self.side.owns(header.id) {
+            true => self.outbound.handle_items(header, input, &mut tools!(self, now)),
+            false => self.inbound.handle_items(header, input, &mut tools!(self, now)),
+        }
+    }
 
     pub(super) fn handle_stream_frame(
         &mut self,

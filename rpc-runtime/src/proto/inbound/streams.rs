@@ -9,7 +9,7 @@ use crate::proto::id::CallId;
 use crate::proto::refusals::check_first;
 #[cfg(any(test, fuzzing))]
 use crate::proto::stream::Receiving;
-use crate::proto::stream::{Arrived, Sending, Streams};
+use crate::proto::stream::{Arrived, Run, Sending, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
 use crate::wire::{Flags, Header, Hello, Kind, metadata_size, read_item, read_mark, write_mark};
@@ -21,6 +21,27 @@ impl Inbound {
     pub(in crate::proto) fn is_assembling_item(&mut self, id: u32) -> bool {
         let streams = self.open.get_mut(id).and_then(|call| call.streams.as_ref());
         streams.is_some_and(|streams| streams.is_part_way())
+    }
+
+    /// Items of the caller that have come together.
+    pub(in crate::proto) fn handle_items(
+        &mut self,
+        header: Header,
+        input: &[u8],
+        tools: &mut Tools<'_>,
+    ) -> Option<Run> {
+        let Header { id, kind, .. } = header;
+        let streams = self.receiving(id, kind).ok()??;
+        let items = streams.input.as_mut()?;
+        let run = items.handle_run(header, input, tools.config.largest_item())?;
+        if let Some(amount) = items.grant(tools.spare) {
+            tools.output.credit(id, amount);
+        }
+        if run.first {
+            tools.events.push_back(Event::Readable(CallRef::Peer(CallId(id))));
+        }
+        self.moved(id, tools);
+        Some(run)
     }
 
     /// An ITEM of the caller.

@@ -10,7 +10,7 @@ use crate::proto::id::CallKey;
 use crate::proto::refusals::{check_first, item_too_large};
 #[cfg(any(test, fuzzing))]
 use crate::proto::stream::Receiving;
-use crate::proto::stream::{Arrived, Streams};
+use crate::proto::stream::{Arrived, Run, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
 use crate::wire::{Flags, Header, Kind, read_item, read_mark, write_mark};
@@ -28,6 +28,27 @@ impl Outbound {
         let Some(&mut key) = self.open.get_mut(id) else { return false };
         let streams = self.calls.get_mut(key).and_then(|call| call.streams.as_ref());
         streams.is_some_and(|streams| streams.is_part_way())
+    }
+
+    /// Items of the callee that have come together.
+    pub(in crate::proto) fn handle_items(
+        &mut self,
+        header: Header,
+        input: &[u8],
+        tools: &mut Tools<'_>,
+    ) -> Option<Run> {
+        let Header { id, kind, .. } = header;
+        let (key, streams) = self.receiving(id, kind).ok()??;
+        let items = streams.input.as_mut().filter(|_| streams.opened)?;
+        let run = items.handle_run(header, input, tools.config.largest_item())?;
+        if let Some(amount) = items.grant(tools.spare) {
+            tools.output.credit(id, amount);
+        }
+        self.moved(key, tools);
+        if run.first {
+            tools.events.push_back(Event::Readable(CallRef::Own(CallKey(key))));
+        }
+        Some(run)
     }
 
     /// An ITEM of the callee, or its announcement.

@@ -29,7 +29,7 @@ mod receiving;
 mod sending;
 mod spare;
 
-pub(super) use receiving::{Arrived, Receiving};
+pub(super) use receiving::{Arrived, Receiving, Run};
 pub(super) use sending::{MOST_CREDIT, Sending};
 pub(super) use spare::Spare;
 

@@ -7,7 +7,7 @@ use crate::call::Batch;
 use crate::limits;
 use crate::proto::Misbehaviour;
 use crate::proto::stream::Spare;
-use crate::wire::Payload;
+use crate::wire::{Header, Payload};
 
 /// The items of one stream on their way to the application.
 ///
@@ -60,6 +60,20 @@ pub(in crate::proto) enum Arrived {
     TooLarge(usize),
 }
 
+/// Items that were taken together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::proto) struct Run {
+    /// What their frames took of the input.
+    pub(in crate::proto) bytes: usize,
+    /// How many they are.
+    pub(in crate::proto) items: u32,
+    /// The application waits for them.
+    pub(in crate::proto) first: bool,
+}
+
+// An item lies in its batch as its frame came.
+const _: () = assert!(Batch::HEAD == Header::SIZE);
+
 impl Receiving {
     pub(in crate::proto) const fn new(id: u32, credit: u64) -> Self {
         Self {
@@ -87,6 +101,51 @@ impl Receiving {
     }
 
     // ----- frames -----
+
+    /// Takes the items at the front of `input`, whose first frame has this header: as many as stand there one behind the
+    /// other, whole, paid for and no larger than `largest`, about a batch of them. `None` if there is none; why, and what that
+    /// means, [`handle_first`](Self::handle_first) says.
+    pub(in crate::proto) fn handle_run(
+        &mut self,
+        header: Header,
+        input: &[u8],
+        largest: usize,
+    ) -> Option<Run> {
+        if self.ended || self.partial.is_some() {
+            return None;
+        }
+        let (head, room) = (header.bytes(), self.granted - self.received);
+        let (mut bytes, mut items, mut spent) = (0, 0, 0);
+        while let Some((length, rest)) = input[bytes..].split_first_chunk::<4>()
+            && let Some(payload) = (u32::from_be_bytes(*length) as usize).checked_sub(head.len())
+            && (1..=largest.min(limits::FRAME)).contains(&payload)
+            && rest.len() >= head.len() + payload
+            && rest.starts_with(&head)
+            && bytes < limits::BATCH
+        {
+            let cost = (limits::ITEM_OVERHEAD + payload) as u64;
+            if spent + cost > room {
+                break;
+            }
+            spent += cost;
+            bytes += Header::SIZE + payload;
+            items += 1;
+            self.last_cost = cost;
+        }
+        if items == 0 {
+            return None;
+        }
+        self.received += spent;
+        match self.inbox.back_mut().filter(|last| last.size() < limits::BATCH) {
+            Some(last) => last.push_framed(&input[..bytes]),
+            None => {
+                let mut batch = Batch::new();
+                batch.push_framed(&input[..bytes]);
+                self.inbox.push_back(batch);
+            }
+        }
+        Some(Run { bytes, items, first: std::mem::take(&mut self.wanted) })
+    }
 
     /// Whether the next frame goes on with an item that has begun.
     pub(in crate::proto) const fn is_part_way(&self) -> bool {
@@ -341,3 +400,77 @@ impl Receiving {
 /// An item in parts that is smaller than this joins those before it: a batch of its own for each tiny one would cost more
 /// memory than the item costs credit.
 const SMALL: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Flags, FrameWriter, Kind};
+
+    const HEADER: Header = Header { kind: Kind::Item, flags: Flags::NONE, id: 5 };
+
+    fn frame(header: Header, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut frame = FrameWriter::new(&mut out, header);
+        frame.payload(payload);
+        frame.finish();
+        out
+    }
+
+    /// How many items are taken of an input, by a stream with so much credit; and that what was taken has come.
+    fn taken(input: &[u8], credit: u64) -> u32 {
+        let mut receiving = Receiving::new(5, credit);
+        assert!(receiving.take().is_none());
+        let Some(run) = receiving.handle_run(HEADER, input, 100) else {
+            assert!(receiving.wanted && receiving.received == 0 && receiving.take().is_none());
+            return 0;
+        };
+        assert_eq!((run.first, run.bytes), (true, 13 * run.items as usize));
+        let mut items = receiving.take().unwrap();
+        assert_eq!(items.cost(), receiving.received);
+        for _ in 0..run.items {
+            assert_eq!(items.first(), Some(&b"abc"[..]));
+            items.pop();
+        }
+        assert!(items.is_empty());
+        run.items
+    }
+
+    #[test]
+    fn items_are_taken_together_up_to_what_needs_a_second_look() {
+        let good = frame(HEADER, b"abc");
+        let more = Header { flags: Flags::MORE, ..HEADER };
+        let other = Header { id: 7, ..HEADER };
+        let end = Header { kind: Kind::End, ..HEADER };
+        let looks = [
+            frame(more, b"abc"),
+            frame(other, b"abc"),
+            frame(end, b"abc"),
+            frame(HEADER, b""),
+            frame(HEADER, &[7; 101]),
+        ];
+        for look in looks {
+            assert_eq!(taken(&[&good[..], &good, &look, &good].concat(), 1_000), 2, "{look:x?}");
+            assert_eq!(taken(&[&look[..], &good].concat(), 1_000), 0, "{look:x?}");
+        }
+        for cut in 1..good.len() {
+            assert_eq!(taken(&[&good[..], &good[..cut]].concat(), 1_000), 1, "{cut}");
+        }
+        assert_eq!(taken(&[0, 0, 0, 2, 7, 0, 0, 0, 0, 5], 1_000), 0, "shorter than a head");
+        let (three, each) = (good.repeat(3), 3 + limits::ITEM_OVERHEAD as u64);
+        assert_eq!([0, 1, 2, 3].map(|items| taken(&three, items * each)), [0, 1, 2, 3]);
+        assert_eq!([1, 2, 3].map(|items| taken(&three, items * each - 1)), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_batch_is_not_longer_than_its_limit_and_a_frame() {
+        let input = frame(HEADER, &[7; 90]).repeat(1_000);
+        let (mut receiving, mut at) = (Receiving::new(5, 1_000_000), 0);
+        while let Some(run) = receiving.handle_run(HEADER, &input[at..], 100) {
+            at += run.bytes;
+        }
+        assert_eq!(at, input.len());
+        let sizes: Vec<_> = std::iter::from_fn(|| receiving.take()).map(|batch| batch.size()).collect();
+        assert!(sizes.iter().all(|&size| size < limits::BATCH + 100), "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), input.len());
+    }
+}

@@ -4,7 +4,7 @@ use crate::call::Batch;
 use crate::limits;
 use crate::proto::Misbehaviour;
 use crate::proto::bulk::{Bulk, BulkQueue};
-use crate::wire::{Flags, FrameWriter, Header, Kind};
+use crate::wire::{Flags, Header, Kind};
 
 /// The items of one stream on their way to the peer.
 ///
@@ -118,27 +118,24 @@ impl Sending {
     /// What goes out together: small items as whole frames, or one large item.
     fn load(&mut self, items: &mut Batch, largest: usize) -> Option<Bulk> {
         let header = Header { kind: Kind::Item, flags: Flags::NONE, id: self.id };
-        let mut frames = Vec::new();
-        while let Some(item) = items.first()
-            && frames.len() < 2 * limits::BATCH
-        {
-            let cost = (item.len() + limits::ITEM_OVERHEAD) as u64;
-            if item.len() > limits::INLINE_PAYLOAD.min(largest) || (cost > self.credit && cost > self.whole) {
-                break;
+        let (inline, mut framed) = (limits::INLINE_PAYLOAD.min(largest), 0);
+        let frames = items.pop_framed(header.bytes(), |length| {
+            let cost = (length + limits::ITEM_OVERHEAD) as u64;
+            let fits = length <= inline && cost <= self.credit && framed < 2 * limits::BATCH;
+            if fits {
+                self.credit -= cost;
+                framed += Header::SIZE + length;
             }
-            if cost > self.credit {
-                return (!frames.is_empty()).then(|| Bulk::whole(header, frames));
-            }
-            self.credit -= cost;
-            let mut frame = FrameWriter::new(&mut frames, header);
-            frame.payload(item);
-            frame.finish();
-            items.pop();
-        }
+            fits
+        });
         if !frames.is_empty() {
             return Some(Bulk::whole(header, frames));
         }
-        if self.credit <= limits::ITEM_OVERHEAD as u64 {
+        // None of them. One that may go in parts, because it is large or costs more than ever is granted at once, does.
+        let first = items.first()?.len();
+        let cost = (first + limits::ITEM_OVERHEAD) as u64;
+        let waits = first <= inline && cost <= self.whole;
+        if waits || self.credit <= limits::ITEM_OVERHEAD as u64 {
             return None;
         }
         let item = items.pop_owned()?;

@@ -366,7 +366,7 @@ fn no_stream_asks_for_a_larger_loan_than_there_is() {
             let [older, newer] = std::mem::take(done);
             done[0] = newer;
             if let Taken::Items(batch) = pair.client.machine.take_items(*own, older, now) {
-                (done[1], *taken) = (batch.size() as u64 - 4 + 16, *taken + 1);
+                (done[1], *taken) = (batch.cost(), *taken + 1);
             }
             pair.drive();
         }
@@ -446,7 +446,7 @@ fn a_reader_that_is_slow_keeps_its_stream() {
             let Taken::Items(batch) = pair.server.machine.take_items(call, done, pair.now) else {
                 panic!("item {nth} is there")
             };
-            done = batch.size() as u64 - 4 + 16;
+            done = batch.cost();
             pair.pass(Duration::from_secs(40));
             assert!(pair.server.stopped.is_empty() && pair.client.ended.is_empty(), "item {nth}");
         }

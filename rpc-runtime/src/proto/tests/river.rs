@@ -228,11 +228,11 @@ impl River {
             (flow.refused, flow.left) = (true, Batch::new());
             flow.left_sizes.clear();
         }
-        let mut size: usize = flow.left_sizes.iter().map(|size| size + 4).sum();
+        let mut size: usize = flow.left_sizes.iter().map(|size| size + Batch::HEAD).sum();
         while size > flow.left.size() {
             let item = flow.left_sizes.pop_front().expect("what is gone was there");
             flow.pushed.push(item);
-            size -= item + 4;
+            size -= item + Batch::HEAD;
         }
         assert_eq!(size, flow.left.size(), "whole items go, from the front");
         flow.turned_away = !flow.left.is_empty();
