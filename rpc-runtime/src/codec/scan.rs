@@ -34,6 +34,9 @@ impl ScanLimits {
 /// The first thing met that is not so.
 #[inline]
 pub fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<u32, ScanError> {
+    if let Some(elements) = flat(bytes, limits) {
+        return Ok(elements);
+    }
     let Front { len, elements } = front(bytes, limits)?;
     if len < bytes.len() { Err(ScanError::TrailingBytes { at: len }) } else { Ok(elements) }
 }
@@ -44,6 +47,27 @@ pub fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<u32, ScanError> {
 /// The first thing met that is not so; what follows the value is not looked at.
 pub fn scan_prefix(bytes: &[u8], limits: &ScanLimits) -> Result<usize, ScanError> {
     front(bytes, limits).map(|front| front.len)
+}
+
+/// The elements of a short array or map of nothing but values whose first byte says their width, as most small messages
+/// are; `None` of everything else, whether it passes or not.
+#[inline]
+fn flat(bytes: &[u8], limits: &ScanLimits) -> Option<u32> {
+    let (&marker, mut rest) = bytes.split_first()?;
+    let members = match marker {
+        0x80..=0x8f => u32::from(marker - 0x80) * 2,
+        0x90..=0x9f => u32::from(marker - 0x90),
+        _ => return None,
+    };
+    if limits.depth == 0 || members > limits.elements {
+        return None;
+    }
+    for _ in 0..members {
+        let width = WIDTHS[usize::from(*rest.first()?)];
+        // A width of 0 is none; it must not go on either.
+        rest = rest.get(usize::from(width)..).filter(|_| width != 0)?;
+    }
+    rest.is_empty().then_some(members)
 }
 
 /// The value at the front of some bytes.
