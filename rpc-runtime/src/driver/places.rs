@@ -1,13 +1,12 @@
 //! Owns [`Places`]: who waits for which call of this side. Wakes nobody: it says whom to wake.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
 
 use slab::Slab;
 
 use crate::call::{Batch, Metadata, take_buffer};
-use crate::proto::{Body, CallKey, Outgoing, Received};
+use crate::proto::{Body, CallKey, Outgoing, Received, Unread};
 
 /// Who waits for which call.
 ///
@@ -68,7 +67,7 @@ pub(crate) struct Ended {
     /// The call itself, if it may be sent elsewhere.
     pub(crate) unseen: Option<Outgoing>,
     /// Items that came before the end and have not been taken, if there are any.
-    pub(crate) unread: Option<Box<VecDeque<Batch>>>,
+    pub(crate) unread: Option<Box<Unread>>,
 }
 
 /// What a caller finds at its place.
@@ -117,7 +116,7 @@ impl Places {
     /// Items that came before the end of a call that has ended.
     pub(super) fn take_unread(&mut self, ticket: Ticket) -> Option<Batch> {
         match &mut self.get_mut(ticket)?.waiter {
-            Waiter::Done(ended) => ended.unread.as_mut()?.pop_front(),
+            Waiter::Done(ended) => ended.unread.as_mut()?.items.pop_front(),
             Waiter::Nobody | Waiter::Waiting(_) => None,
         }
     }

@@ -187,11 +187,6 @@ impl Body {
         &self.bytes
     }
 
-    /// What it holds of the budget.
-    pub(super) const fn reserved(&self) -> usize {
-        self.reserved as usize
-    }
-
     /// The buffer, what it holds of the budget, and the call that it belongs to. All are to come back with
     /// [`from_parts`](Self::from_parts).
     pub fn into_parts(self) -> (Vec<u8>, usize, u32) {
@@ -199,9 +194,8 @@ impl Body {
     }
 
     /// What it holds of the budget.
-    #[cfg(any(test, fuzzing))]
     pub const fn reserved(&self) -> usize {
-        self.reserved
+        self.reserved as usize
     }
 
     /// A payload that was taken apart.
@@ -241,6 +235,14 @@ pub enum Received {
     },
     /// Without an answer of the service.
     Error(RpcError),
+}
+
+/// Items that came before the end of their call and have not been taken.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "internal to the crate's floors")]
+pub struct Unread {
+    /// In the order in which they came.
+    pub items: VecDeque<Batch>,
 }
 
 /// What this side answers to a call of the peer.
@@ -320,7 +322,7 @@ pub enum Event {
         /// The call itself, if no handler saw it and the same bytes may succeed elsewhere.
         unseen: Option<Outgoing>,
         /// Items that came before the end and have not been taken, if there are any.
-        unread: Option<Box<VecDeque<Batch>>>,
+        unread: Option<Box<Unread>>,
     },
     /// The callee of this call has opened its stream.
     Opened {

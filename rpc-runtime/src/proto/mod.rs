@@ -75,7 +75,7 @@ pub use connection::Connection;
 pub use error::{ConnectionError, Misbehaviour};
 pub use event::{
     Answer, Body, CallRef, Event, IncomingCall, MethodName, Outgoing, OutgoingCall, Received, Refusal, Stop,
-    StreamUse, Taken, Untaken,
+    StreamUse, Taken, Unread, Untaken,
 };
 pub use id::{CallId, CallKey};
 

@@ -9,13 +9,13 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use crate::call::{Batch, Code, Deadline, Delivery, Load, Metadata, RpcError};
+use crate::call::{Code, Deadline, Delivery, Load, Metadata, RpcError};
 use crate::limits;
 use crate::proto::answer::{AnswerHead, Begun, begin_answer, read_error, whole_reply};
 use crate::proto::assembly::{Assembled, Partial};
 use crate::proto::bulk::{Bulk, write_first};
 use crate::proto::deadlines::Earliest;
-use crate::proto::event::{Event, Outgoing, Received, Untaken};
+use crate::proto::event::{Event, Outgoing, Received, Unread, Untaken};
 use crate::proto::id::{CallKey, IdTable};
 use crate::proto::names::NamesOut;
 use crate::proto::output::Output;
@@ -72,7 +72,7 @@ struct Call {
 struct Gone {
     call: Outgoing,
     /// Items that nobody has taken.
-    unread: Option<Box<VecDeque<Batch>>>,
+    unread: Option<Box<Unread>>,
 }
 
 /// The calls that this side makes.
@@ -207,8 +207,7 @@ impl Outbound {
         if header.kind == Kind::Reply && call.streams.as_ref().is_some_and(|streams| streams.takes) {
             return Err(Misbehaviour::OutOfState { id, kind: Kind::Reply }.into());
         }
-        let whole_error = header.kind == Kind::Error && !header.flags.has(Flags::APP);
-        if whole_error {
+        if header.kind == Kind::Error && !header.flags.has(Flags::APP) {
             let error = read_error(header.flags, body)?;
             self.end(key, Received::Error(error), tools);
             return Ok(());
@@ -471,7 +470,7 @@ impl Outbound {
 
     /// Ends a call that is no longer waited for: it leaves the queue, or its callee is told.
     /// Hands back items that nobody has taken.
-    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<Box<VecDeque<Batch>>> {
+    fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<Box<Unread>> {
         let call = self.calls.get_mut(key)?;
         let unread = call.streams.as_mut().and_then(|streams| streams::boxed(streams.close(tools.spare)));
         if let Some(begun) = call.answer.take() {

@@ -84,7 +84,7 @@ impl End {
                 Event::Written { key } => self.written.push(key),
                 Event::Ended { key, outcome, unread, .. } => {
                     self.ended.push((key, outcome));
-                    self.unread_items.extend(unread.into_iter().flat_map(|unread| *unread));
+                    self.unread_items.extend(unread.into_iter().flat_map(|unread| unread.items));
                 }
                 Event::Opened { key, .. } => self.opened.push(key),
                 Event::Readable(call) => self.readable.push(call),

@@ -392,7 +392,7 @@ impl River {
             Event::Ended { key, outcome, unseen, unread } => {
                 let nth = self.ends[at].calls.remove(&key).expect("a call ends once, never after its cancel");
                 let entry = &mut self.ledger[nth];
-                for batch in unread.into_iter().flat_map(|unread| *unread) {
+                for batch in unread.into_iter().flat_map(|unread| unread.items) {
                     entry.flows[1].receive(batch, nth);
                 }
                 if let Some(call) = unseen {
