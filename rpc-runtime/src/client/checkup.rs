@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::balance::{Moment, Reach, Seat, Word, capacity};
-use crate::call::{CallError, Code, roll};
+use crate::call::{CallError, Code, Throw, roll};
 use crate::client::channel::Channel;
 use crate::client::cluster::Cluster;
 use crate::driver::now;
@@ -115,7 +115,7 @@ where
             }
         }
         lost();
-        let wait: Duration = backoff.next(roll());
+        let wait: Duration = backoff.next(Throw(roll()));
         tokio::time::sleep(wait).await;
     }
 }

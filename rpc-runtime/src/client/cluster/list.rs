@@ -86,9 +86,10 @@ impl Cluster {
                 return None;
             }
         };
-        let breaker = self.balance.breaker.clone().map(|config| {
-            Breaker::with_observer(config.named(endpoint.address()), self.observer.clone())
-        });
+        let breaker =
+            self.balance.breaker.clone().map(|config| {
+                Breaker::with_observer(config.named(endpoint.address()), self.observer.clone())
+            });
         let bundle = Bundle::default();
         Some((seat, Arc::new(Member { endpoint: endpoint.clone(), channel, bundle, breaker })))
     }

@@ -225,7 +225,7 @@ fn each_frame_of_a_caller_has_its_outcome_in_each_state() {
     row("stopping",   [AGAIN, NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, |pair, _| pair.inject(&cancel())));
     row("out of time",[AGAIN, NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, expire));
     row("too large",  [AGAIN, NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, |pair, _| pair.inject(&large(1))));
-    row("replying",   [AGAIN, NO,    PLACE, NO,    NO,    TOTAL_OF, WRONG, WRONG, DO], &|| callee(Flags::SENDS, |pair, id| reply_large(pair, id)));
+    row("replying",   [AGAIN, NO,    PLACE, NO,    NO,    TOTAL_OF, WRONG, WRONG, DO], &|| callee(Flags::SENDS, reply_large));
     row("failing",    [AGAIN, NO,    PLACE, NO,    NO,    TOTAL_OF, WRONG, WRONG, DO], &|| callee(BOTH, fail_large));
     row("over",       [NO,    NO,    PLACE, NO,    NO,    NO,    WRONG, WRONG, NO   ], &|| callee(BOTH, over));
 }
