@@ -60,18 +60,16 @@ pub(in crate::proto) enum Arrived {
     TooLarge(usize),
 }
 
-/// Items that were taken together.
+/// Items taken together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::proto) struct Run {
     /// What their frames took of the input.
     pub(in crate::proto) bytes: usize,
-    /// How many they are.
     pub(in crate::proto) items: u32,
     /// The application waits for them.
     pub(in crate::proto) first: bool,
 }
 
-// An item lies in its batch as its frame came.
 const _: () = assert!(Batch::HEAD == Header::SIZE);
 
 impl Receiving {
@@ -102,9 +100,8 @@ impl Receiving {
 
     // ----- frames -----
 
-    /// Takes the items at the front of `input`, whose first frame has this header: as many as stand there one behind the
-    /// other, whole, paid for and no larger than `largest`, about a batch of them. `None` if there is none; why, and what that
-    /// means, [`handle_first`](Self::handle_first) says.
+    /// Takes the items at the front of `input`, the first of them with this header: those that are whole, paid for and no larger
+    /// than `largest`, about a batch. `None` if there is none: [`handle_first`](Self::handle_first) says why.
     pub(in crate::proto) fn handle_run(
         &mut self,
         header: Header,
