@@ -245,6 +245,13 @@ pub struct Unread {
     pub items: VecDeque<Batch>,
 }
 
+impl Unread {
+    /// These, if there are any: few calls have some, and an end moves through many hands.
+    pub(super) fn of(items: VecDeque<Batch>) -> Option<Box<Self>> {
+        (!items.is_empty()).then(|| Box::new(Self { items }))
+    }
+}
+
 /// What this side answers to a call of the peer.
 #[expect(clippy::exhaustive_enums, reason = "internal to the crate's floors")]
 pub enum Answer {

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::call::put_buffer;
+use crate::call::{Delivery, put_buffer};
 use crate::proto::Config;
 use crate::proto::assembly::Budget;
-use crate::proto::event::{Body, Event};
+use crate::proto::event::{Body, Event, Refusal};
 use crate::proto::output::Output;
 use crate::proto::stream::Spare;
 
@@ -29,5 +29,11 @@ impl Tools<'_> {
             self.budget.release(body.id, body.reserved());
         }
         put_buffer(body.bytes);
+    }
+
+    /// Counts a call that no handler was started for.
+    pub(super) fn refused(&mut self, why: Refusal) -> Delivery {
+        self.events.push_back(Event::Refused(why));
+        Delivery::Refused
     }
 }

@@ -128,7 +128,7 @@ impl Inbound {
                 return self.open_call(id, header.flags, body, tools);
             }
             // Its caller knows that from the GOAWAY.
-            tools.events.push_back(Event::Refused(Refusal::Draining));
+            tools.refused(Refusal::Draining);
             return Ok(());
         }
         let Some(call) = self.open.get_mut(id) else { return Ok(()) };
@@ -362,18 +362,13 @@ impl Inbound {
                 }
                 State::Assembling { partial, .. } => {
                     partial.abandon(tools.budget);
-                    tools.events.push_back(Event::Refused(Refusal::Draining));
-                    Delivery::Refused
+                    tools.refused(Refusal::Draining)
                 }
                 State::Waiting { arguments, .. } => {
                     tools.release(arguments);
-                    tools.events.push_back(Event::Refused(Refusal::Draining));
-                    Delivery::Refused
+                    tools.refused(Refusal::Draining)
                 }
-                State::Refused { reason, .. } => {
-                    tools.events.push_back(Event::Refused(reason));
-                    Delivery::Refused
-                }
+                State::Refused { reason, .. } => tools.refused(reason),
             };
             // Of an answer or of items.
             tools.output.drop_load(id);
@@ -510,7 +505,7 @@ impl Inbound {
     }
 
     fn refuse(&mut self, id: u32, reason: Refusal, error: &RpcError, tools: &mut Tools<'_>) {
-        tools.events.push_back(Event::Refused(reason));
+        tools.refused(reason);
         self.end_with(id, error, tools);
     }
 

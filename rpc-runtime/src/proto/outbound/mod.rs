@@ -472,7 +472,7 @@ impl Outbound {
     /// Hands back items that nobody has taken.
     fn give_up(&mut self, key: usize, tools: &mut Tools<'_>) -> Option<Box<Unread>> {
         let call = self.calls.get_mut(key)?;
-        let unread = call.streams.as_mut().and_then(|streams| streams::boxed(streams.close(tools.spare)));
+        let unread = call.streams.as_mut().and_then(|streams| Unread::of(streams.close(tools.spare)));
         if let Some(begun) = call.answer.take() {
             begun.1.abandon(tools.budget);
         }
@@ -533,7 +533,7 @@ impl Outbound {
         let Call { id, state, mut call, answer, streams, .. } = self.calls.try_remove(key)?;
         let mut unread = None;
         if let Some(mut streams) = streams {
-            unread = streams::boxed(streams.close(tools.spare));
+            unread = Unread::of(streams.close(tools.spare));
             self.streaming -= u32::from(!matches!(state, State::Queued { .. }));
         }
         if let Some(begun) = answer {

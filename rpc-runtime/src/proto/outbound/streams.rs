@@ -1,11 +1,9 @@
 //! Owns how the streams of this side's calls move: items that the caller sends, and those that come back. Does not own
 //! credit (`proto/stream`).
 
-use std::collections::VecDeque;
-
 use super::{Call, Outbound, State};
 use crate::call::{Batch, Code, Delivery, Metadata, RpcError};
-use crate::proto::event::{CallRef, Event, Received, Taken, Unread};
+use crate::proto::event::{CallRef, Event, Received, Taken};
 use crate::proto::id::CallKey;
 use crate::proto::refusals::{check_first, item_too_large};
 #[cfg(any(test, fuzzing))]
@@ -14,11 +12,6 @@ use crate::proto::stream::{Arrived, Run, Streams};
 use crate::proto::tools::Tools;
 use crate::proto::{ConnectionError, Misbehaviour};
 use crate::wire::{Flags, Header, Kind, read_item, read_mark, write_mark};
-
-/// Items that nobody has taken, if there are any: few calls have some, and an end moves through many hands.
-pub(super) fn boxed(items: VecDeque<Batch>) -> Option<Box<Unread>> {
-    (!items.is_empty()).then(|| Box::new(Unread { items }))
-}
 
 impl Outbound {
     // ----- frames -----
