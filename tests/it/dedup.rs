@@ -324,10 +324,10 @@ async fn instances_that_share_what_they_remember_answer_for_each_other() {
     assert!(reply.attempts >= 2);
 }
 
-/// A relay to a server, which can keep to itself what the server says, and end all connections.
+/// A relay to a server, which can keep to itself what the server says on the last connection from now on, and end that.
 #[derive(Clone, Default)]
 struct Relay {
-    mutes: Arc<AtomicBool>,
+    is_mute: Arc<Mutex<Arc<AtomicBool>>>,
     cut: Arc<Notify>,
 }
 
@@ -345,13 +345,20 @@ impl Relay {
         uri
     }
 
+    fn mute(&self) {
+        self.is_mute.lock().store(true, Ordering::SeqCst);
+    }
+
     async fn carry(self, near: TcpStream, far: TcpStream) {
+        // Each connection has its own: what was said on one that is muted never gets through.
+        let is_mute = Arc::<AtomicBool>::default();
+        *self.is_mute.lock() = Arc::clone(&is_mute);
         let ((mut from_near, mut to_near), (mut from_far, mut to_far)) =
             (near.into_split(), far.into_split());
         let back = async {
             let mut bytes = vec![0; 4_096];
             while let Ok(read @ 1..) = from_far.read(&mut bytes).await {
-                if !self.mutes.load(Ordering::SeqCst) && to_near.write_all(&bytes[..read]).await.is_err() {
+                if !is_mute.load(Ordering::SeqCst) && to_near.write_all(&bytes[..read]).await.is_err() {
                     return;
                 }
             }
@@ -376,12 +383,11 @@ async fn over_tcp_too_a_call_runs_once_whose_connection_is_cut_after_it_has_run(
     let bank = BankClient::new(channel);
     assert_eq!(bank.pay(0).await.unwrap(), 1);
     for nth in 2..=10 {
-        relay.mutes.store(true, Ordering::SeqCst);
+        relay.mute();
         let call = tokio::spawn(bank.pay(0).detailed());
         while ledger.read().1 < nth {
             tokio::time::sleep(MILLI).await;
         }
-        relay.mutes.store(false, Ordering::SeqCst);
         relay.cut.notify_one();
         let reply = tokio::time::timeout(5 * SECOND, call).await.expect("it ends").unwrap().unwrap();
         assert_eq!((reply.value, reply.attempts), (nth, 2));

@@ -17,6 +17,11 @@ pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
         "one state machine of a call: its arms are read side by side",
     ),
     ("rpc-runtime/src/call/request.rs", 500, "one type and its accessors, each with what it means"),
+    (
+        "rpc-runtime/src/proto/event.rs",
+        420,
+        "what a machine and its application say to each other, in one list",
+    ),
     ("rpc-runtime/src/server/builder.rs", 420, "one setter for each thing that a server can be told"),
     ("rpc-runtime/src/limits/mod.rs", 600, "a list of numbers with their reasons, to be read in one place"),
     (
