@@ -175,11 +175,12 @@ impl RpcError {
         self
     }
 
-    /// The error as it crosses the wire: what caused it stays here, and is dropped here; so are the attempts that led to
-    /// it.
+    /// The error as a handler's answer crosses the wire: what caused it stays here, and is dropped here; so are the attempts
+    /// that led to it, and what the runtime of a further callee said of itself.
     #[must_use]
     pub(crate) fn without_source(mut self) -> Self {
         self.inner.source = None;
+        self.inner.metadata.remove(Self::DETAIL);
         self.inner.history = Vec::new();
         self
     }

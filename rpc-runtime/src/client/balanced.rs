@@ -197,7 +197,7 @@ impl Balanced {
     fn ended(&mut self, mut result: CallResult, seen: u64, cx: &mut Context<'_>) -> Option<Poll<CallResult>> {
         let Some(mut leg) = self.leg.take() else { return Some(Poll::Ready(result)) };
         leg.end(&result, self.is_oneway);
-        let id = leg.seat.id;
+        let (id, is_by_strand) = (leg.seat.id, leg.is_by_strand());
         drop(leg);
         let Err(error) = &result else {
             if self.is_detailed
@@ -214,7 +214,8 @@ impl Balanced {
         if !self.call.is_unsent() || error.code() == Code::RESOURCE_EXHAUSTED {
             return Some(Poll::Ready(result));
         }
-        if self.may_move(id) {
+        // What a further connection does not take its endpoint may take by the first one.
+        if is_by_strand || self.may_move(id) {
             return None;
         }
         if !self.wait_for_ready {

@@ -44,6 +44,12 @@ impl Strand {
         Self { channel, seat }
     }
 
+    /// Whether its peer has said what it takes: one that has only accepted may never say it, or turn the connection away.
+    fn takes_calls(&self) -> bool {
+        self.seat.reach() == Reach::Up
+            && self.channel.connection().is_some_and(|connection| connection.taken().is_some())
+    }
+
     /// A call that went there is over.
     pub(super) fn end(&self, now: Moment) {
         self.seat.load.end(now, 0, Outcome::Ignored);
@@ -60,7 +66,7 @@ impl Bundle {
     /// The connection for a call that is the last of so many under way, if it is not the first one: that with the fewest.
     pub(super) fn choose(&self, under_way: u32) -> Option<Arc<Strand>> {
         let more = self.more.load();
-        let least = more.iter().filter(|strand| strand.seat.reach() == Reach::Up);
+        let least = more.iter().filter(|strand| strand.takes_calls());
         let least = least.min_by_key(|strand| strand.seat.load.in_flight())?;
         let elsewhere: u32 = more.iter().map(|strand| strand.seat.load.in_flight()).sum();
         if least.seat.load.in_flight() >= under_way.saturating_sub(elsewhere + 1) {
@@ -106,8 +112,9 @@ impl Bundle {
             return None;
         }
         let mut growth = self.growth.lock();
-        if growth.taken.is_none() {
-            growth.taken = first.connection().and_then(|connection| connection.taken());
+        // Asked again each time: another process may be there by now.
+        if let Some(taken) = first.connection().and_then(|connection| connection.taken()) {
+            growth.taken = Some(taken);
         }
         let each = growth.taken.map_or(each, |taken| each.min(taken)).max(1);
         let (under_way, more) = (seat.load.in_flight(), self.more.load_full());

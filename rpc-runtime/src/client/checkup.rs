@@ -97,7 +97,7 @@ where
 {
     let mut backoff = Backoff::new(limits::SOURCE_BACKOFF_FIRST, limits::SOURCE_BACKOFF_LAST);
     loop {
-        let mut said = begin();
+        let (mut said, mut is_lost) = (begin(), false);
         while let Some(word) = said.next().await {
             match word {
                 Ok(word) => {
@@ -110,11 +110,15 @@ where
                 }
                 Err(error) => {
                     tracing::debug!(%error, "an endpoint cannot be asked how it is");
+                    is_lost = true;
                     break;
                 }
             }
         }
-        lost();
+        // Whoever ends his words in order, because he leaves, has meant the last one.
+        if is_lost {
+            lost();
+        }
         let wait: Duration = backoff.next(Throw(roll()));
         tokio::time::sleep(wait).await;
     }

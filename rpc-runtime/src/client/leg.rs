@@ -35,6 +35,11 @@ impl Leg {
         self.strand.as_ref().map_or(&self.member.channel, |strand| &strand.channel)
     }
 
+    /// Whether that is a further connection of the endpoint.
+    pub(super) const fn is_by_strand(&self) -> bool {
+        self.strand.is_some()
+    }
+
     /// Passes the endpoint's breaker, if it has one.
     pub(super) fn enter(mut self, method: &str) -> Result<Self, (u64, RpcError)> {
         let Some(breaker) = &self.member.breaker else { return Ok(self) };

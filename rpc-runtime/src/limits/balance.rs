@@ -46,8 +46,8 @@ pub const EJECT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long after a failed attempt a balanced channel that is connected to none of its endpoints tries one again for a call's sake.
 /// A server that is restarted is back within some ten milliseconds, while the next one leaves already. It grows as
-/// [`BACKOFF_FIRST`](super::BACKOFF_FIRST) does, up to that: a fleet that is away as a whole meets less than twenty such attempts of each client in
-/// the first five seconds, and then one a second.
+/// [`BACKOFF_FIRST`](super::BACKOFF_FIRST) does, up to that: each server of a fleet that is away as a whole meets less than twenty such attempts of
+/// each client in the first five seconds, and then one a second.
 pub const URGENT_FIRST: Duration = Duration::from_millis(10);
 
 /// How often servers are asked to tell how loaded they are, where weights follow from that: what is older has mostly changed.
