@@ -170,6 +170,10 @@ impl Request {
         if options.asked.is_some() {
             extra.asked = Asked::merge(extra.asked.as_ref(), options.asked.as_ref());
         }
+        // An own trace is given nobody else's `tracestate`: the two are one.
+        if options.metadata.get("traceparent").is_some() {
+            self.inner.metadata.remove("tracestate");
+        }
         for entry in options.metadata.iter() {
             self.inner.metadata.put(entry.clone());
         }
@@ -465,6 +469,24 @@ mod tests {
     use super::*;
 
     static METHOD: MethodDescriptor = MethodDescriptor::new("m", "S.m", 0);
+
+    #[test]
+    fn an_own_trace_does_not_go_on_with_the_state_of_another() {
+        let with = |options: &CallOptions| {
+            let mut request = Request::by_name("S.m", Payload::default());
+            for (key, value) in [("traceparent", "00-1-2-01"), ("tracestate", "vendor=1"), ("baggage", "a=b")]
+            {
+                request.metadata_mut().set(key, value).unwrap();
+            }
+            request.apply(options);
+            ["traceparent", "tracestate", "baggage"]
+                .map(|key| request.metadata().text(key).map(str::to_owned))
+        };
+        let inherited = with(&CallOptions::new().metadata("k", "v"));
+        assert!(inherited.iter().all(Option::is_some));
+        let [parent, state, baggage] = with(&CallOptions::new().metadata("traceparent", "00-3-4-01"));
+        assert_eq!((parent.as_deref(), state, baggage.as_deref()), (Some("00-3-4-01"), None, Some("a=b")));
+    }
 
     #[test]
     fn nothing_of_a_request_is_left_in_its_box_for_the_next() {

@@ -52,6 +52,8 @@ impl Checkup {
         let client = || HealthClient::new(channel.clone());
         let mut tasks = Vec::new();
         if let Some(service) = &cluster.balance.health {
+            // Whoever asked before may have said his last word after he was stopped.
+            seat.say(Word::Awaited);
             let keeper = Arc::clone(&cluster.keeper);
             tasks.push(tokio::spawn(health(client(), service.to_string(), Arc::clone(seat), keeper)));
         }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -148,6 +148,11 @@ impl Starting {
         now
     }
 
+    /// So much of this turn went into something else than handlers.
+    pub(super) fn skip(&mut self, time: Duration) {
+        self.began = self.began.and_then(|began| began.checked_add(time));
+    }
+
     /// Whether the handlers of this turn were so quick that a task for each would cost more than they do.
     fn are_light(&self, now: Instant) -> bool {
         self.began.is_some_and(|began| now.duration_since(began) <= limits::LIGHT * self.polled)
@@ -157,9 +162,14 @@ impl Starting {
     /// are light.
     fn start(&mut self, mut now: Instant, until: Instant) {
         // A look at the clock costs as much as a small handler: where those are light, there is one for several of them.
-        let (mut unread, mut patience) = (0, 1);
+        let (mut unread, mut patience, mut last) = (0, 1, None);
         while let Some(call) = self.line.pop_front() {
-            let id = call.id;
+            let (id, number) = (call.id, call.method.number);
+            // Of another method nothing is known yet.
+            if unread > 0 && (number.is_none() || number != last) {
+                (now, unread, patience) = (clock::now(), 0, 1);
+            }
+            last = number;
             let inline = now < until || self.are_light(now);
             self.polled += u32::from(inline);
             let answer = self.start_one(call, inline);

@@ -247,7 +247,7 @@ pub const PEM: u64 = 1024 * 1024;
 /// that nobody notices.
 pub const INLINE_TIME: Duration = Duration::from_micros(100);
 
-/// Light handlers that are polled at most between two looks at the clock.
+/// Light handlers of one method that are polled at most between two looks at the clock.
 pub const UNTIMED: u32 = 8;
 
 /// Handlers that take no longer than this, on the average of a turn, are light: about twice what it costs to make a task,

@@ -40,8 +40,11 @@ impl Meter {
         Self { utilization: Some(utilization), ..Self::default() }
     }
 
-    /// A call that was started has ended.
+    /// A call that was started has ended. One that was turned away is no work done: a server that refuses much would look quick.
     pub(super) fn count(&self, how: Finish) {
+        if matches!(how, Finish::Refused(_)) {
+            return;
+        }
         self.ended.fetch_add(1, Ordering::Relaxed);
         if matches!(how, Finish::Failed(_) | Finish::Panicked) {
             self.failed.fetch_add(1, Ordering::Relaxed);
