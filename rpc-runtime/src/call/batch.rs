@@ -38,7 +38,8 @@ impl Batch {
     }
 
     /// The bytes before each item.
-    pub(crate) const HEAD: usize = LENGTH + REST;
+    #[doc(hidden)]
+    pub const HEAD: usize = LENGTH + REST;
 
     /// The bytes that its items take, their heads included.
     pub const fn size(&self) -> usize {
