@@ -9,7 +9,7 @@ use crate::proto::Config;
 use crate::proto::assembly::Budget;
 use crate::proto::event::{Body, Event, Refusal};
 use crate::proto::output::Output;
-use crate::proto::stream::Spare;
+use crate::proto::stream::{Receiving, Spare};
 
 /// What the sub-machines lend while a call is moved.
 #[derive(Debug)]
@@ -29,6 +29,13 @@ impl Tools<'_> {
             self.budget.release(body.id, body.reserved());
         }
         put_buffer(body.bytes);
+    }
+
+    /// Lets as many items come on this stream as may come now.
+    pub(super) fn grant(&mut self, id: u32, input: &mut Receiving) {
+        if let Some(amount) = input.grant(self.spare) {
+            self.output.credit(id, amount);
+        }
     }
 
     /// Counts a call that no handler was started for.

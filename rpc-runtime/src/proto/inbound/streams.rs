@@ -34,9 +34,7 @@ impl Inbound {
         let streams = self.receiving(id, kind).ok()??;
         let items = streams.input.as_mut()?;
         let run = items.handle_run(header, input, tools.config.largest_item())?;
-        if let Some(amount) = items.grant(tools.spare) {
-            tools.output.credit(id, amount);
-        }
+        tools.grant(id, items);
         if run.first {
             tools.events.push_back(Event::Readable(CallRef::Peer(CallId(id))));
         }
@@ -67,9 +65,7 @@ impl Inbound {
             true => input.handle_next(body, more)?,
             false => input.handle_first(read_item(flags, body)?, more, largest)?,
         };
-        if let Some(amount) = input.grant(tools.spare) {
-            tools.output.credit(id, amount);
-        }
+        tools.grant(id, input);
         match arrived {
             Arrived::TooLarge(size) => self.stop(id, Stop::ItemTooLarge { size, limit: largest }, tools),
             Arrived::Item { first: true } => {
@@ -209,9 +205,7 @@ impl Inbound {
     pub(in crate::proto) fn lend(&mut self, id: u32, amount: u64, tools: &mut Tools<'_>) {
         if let Some(input) = self.open.get_mut(id).and_then(|call| call.streams.as_mut()?.input.as_mut()) {
             input.lend(amount);
-            if let Some(amount) = input.grant(tools.spare) {
-                tools.output.credit(id, amount);
-            }
+            tools.grant(id, input);
         }
     }
 

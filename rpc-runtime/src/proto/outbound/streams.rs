@@ -34,9 +34,7 @@ impl Outbound {
         let (key, streams) = self.receiving(id, kind).ok()??;
         let items = streams.input.as_mut().filter(|_| streams.opened)?;
         let run = items.handle_run(header, input, tools.config.largest_item())?;
-        if let Some(amount) = items.grant(tools.spare) {
-            tools.output.credit(id, amount);
-        }
+        tools.grant(id, items);
         self.moved(key, tools);
         if run.first {
             tools.events.push_back(Event::Readable(CallRef::Own(CallKey(key))));
@@ -70,9 +68,7 @@ impl Outbound {
             true => input.handle_next(body, more)?,
             false => input.handle_first(read_item(flags, body)?, more, largest)?,
         };
-        if let Some(amount) = input.grant(tools.spare) {
-            tools.output.credit(id, amount);
-        }
+        tools.grant(id, input);
         self.moved(key, tools);
         match arrived {
             Arrived::TooLarge(size) => {
@@ -213,9 +209,7 @@ impl Outbound {
         let call = key.and_then(|key| self.calls.get_mut(key));
         if let Some(input) = call.and_then(|call| call.streams.as_mut()?.input.as_mut()) {
             input.lend(amount);
-            if let Some(amount) = input.grant(tools.spare) {
-                tools.output.credit(id, amount);
-            }
+            tools.grant(id, input);
         }
     }
 
